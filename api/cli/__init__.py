@@ -1,0 +1,1 @@
+"""The `pw` command: one verb a file."""

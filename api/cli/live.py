@@ -1,0 +1,115 @@
+"""The live view of a task: bars per worker and for the whole, what is blocked and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from api.cli.tables import span, styled
+from api.run.attempt import describe_issue
+from domain.ids import short
+from domain.lifecycle import LIVE, SubtaskState, TaskState
+from domain.progress import Progress, progress
+
+_BLOCKED_ROWS = 5
+#: The estimate of the end is a simulation; once a second is often enough for people.
+_PROGRESS_SECONDS = 1.0
+
+
+class LiveView:
+    """Draws a task's state again and again; the state is asked for, never kept."""
+
+    def __init__(
+        self, console: Console, state: Callable[[], TaskState | None], now: Callable[[], datetime]
+    ) -> None:
+        self._state = state
+        self._now = now
+        self._progress: tuple[datetime, int, Progress] | None = None
+        self.live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
+
+    def _render(self) -> RenderableType:
+        state = self._state()
+        if state is None or not state.decompositions:
+            return Text("looking at the tree ...", style="dim")
+        workers = _workers(state)
+        return Group(self._whole(state, workers), *_bars(state), *_troubles(state))
+
+    def _whole(self, state: TaskState, workers: int) -> RenderableType:
+        measured = self._measure(state, workers)
+        table = _row_table()
+        left = ""
+        if measured.eta is not None:
+            left = f"about {span(measured.eta.p50)} left (80 %: under {span(measured.eta.p80)})"
+        counts = (
+            f"{measured.accepted} of {measured.total} accepted, {measured.live} live, {measured.waiting} waiting"
+        )
+        if measured.held:
+            counts += f", {measured.held} held"
+        table.add_row(
+            Text(f"round {state.phase}", style="bold"), _bar(measured.percent / 100), f"{measured.percent:.0f}%",
+            f"{counts}  {left}",
+        )  # fmt: skip
+        return table
+
+    def _measure(self, state: TaskState, workers: int) -> Progress:
+        now = self._now()
+        kept = self._progress
+        if kept is None or kept[1] != state.phase or (now - kept[0]).total_seconds() >= _PROGRESS_SECONDS:
+            kept = (now, state.phase, progress(state, now, workers))
+            self._progress = kept
+        return kept[2]
+
+
+def _workers(state: TaskState) -> int:
+    jobs = state.submitted.options.get("jobs")
+    return int(jobs) if jobs else state.decompositions[-1].recommended_workers
+
+
+def _bars(state: TaskState) -> list[RenderableType]:
+    table = _row_table()
+    live = [subtask for subtask in state.subtasks.values() if subtask.status in LIVE]
+    for subtask in sorted(live, key=lambda subtask: (len(subtask.worker_id or ""), subtask.worker_id or "")):
+        table.add_row(
+            Text(subtask.worker_id or "?"),
+            _bar(subtask.fraction),
+            f"{100 * subtask.fraction:.0f}%",
+            _doing(subtask),
+        )
+    return [table] if live else []
+
+
+def _doing(subtask: SubtaskState) -> Text:
+    what = "gates and merge" if subtask.status == "reported" else subtask.note or subtask.plan.title
+    text = Text.assemble(f"{short(subtask.id)} ", styled(subtask.status), f" {what}")
+    text.truncate(90, overflow="ellipsis")
+    return text
+
+
+def _troubles(state: TaskState) -> list[RenderableType]:
+    lines = []
+    for subtask in state.in_phase():
+        if subtask.status == "blocked" and subtask.issue is not None:
+            lines.append(f"{short(subtask.id)} is blocked: {describe_issue(subtask.issue)}")
+        elif subtask.status == "held":
+            lines.append(f"{short(subtask.id)} is held: {subtask.note}")
+    more = [f"and {len(lines) - _BLOCKED_ROWS} more"] if len(lines) > _BLOCKED_ROWS else []
+    return [Text(line[:160], style="yellow") for line in lines[:_BLOCKED_ROWS] + more]
+
+
+def _row_table() -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=8, no_wrap=True)
+    table.add_column(width=24)
+    table.add_column(width=4, justify="right")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _bar(fraction: float) -> ProgressBar:
+    return ProgressBar(total=1.0, completed=fraction, width=24)

@@ -1,0 +1,39 @@
+"""The `pw` command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from api.cli.migrate import migrate
+from api.cli.run import run
+from api.cli.status import status, watch
+
+app = typer.Typer(
+    name="pw",
+    help="Split an engineering task that is too big for one agent, and let parallel workers do it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(status)
+app.command()(watch)
+app.command()(migrate)
+
+
+@app.callback()
+def options(
+    *, show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False
+) -> None:
+    """Take the options that stand before a verb."""
+    if show_version:
+        print(version("parallel-workers"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command and end the process with its exit code."""
+    app()

@@ -1,0 +1,248 @@
+"""`pw run`: from a tool's output to merged work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from api.cli.console import Output, err, one_line_errors, out
+from api.cli.live import LiveView
+from api.cli.tables import codes_table, plan_table, report_table
+from api.run.coordinator import GivenReport
+from api.run.journal import Journal
+from api.run.options import RunOptions
+from api.run.session import NewRun, ResumedRun, Session
+from api.run.tool import Tool, command_tool, preset_tool
+from api.run.workers import PRESETS, worker_from
+from domain import events as e
+from domain.decompose import STRATEGIES, Strategy
+from domain.errors import ReportError, UsageError
+from domain.ids import short
+from domain.lifecycle import Limits, TaskState
+from domain.plan import Plan
+from domain.readers.reading import FORMATS, read
+from domain.readers.report import Report as ToolReport
+from eventstore.clock import SystemClock
+from eventstore.database import open_database
+from eventstore.folders import data_folder
+from projections.report import RunReport
+
+
+def run(  # noqa: PLR0913 - one parameter per option of the command
+    path: Annotated[Path, typer.Argument(help="A folder inside a git repository.")] = Path(),
+    tool: Annotated[str | None, typer.Option(help="The tool that finds the problems: ruff, cargo, mypy.")] = None,
+    tool_args: Annotated[str, typer.Option(help="Further arguments for --tool, as one string.")] = "",
+    tool_command: Annotated[
+        str | None, typer.Option(help="Your own command that prints problems; {files} stands for the paths.")
+    ] = None,
+    problems: Annotated[
+        Path | None,
+        typer.Option(help="A report that you have already, for the first round; - reads it from here."),
+    ] = None,
+    format: Annotated[str, typer.Option(help=f"Format of the report: auto, {', '.join(FORMATS)}.")] = "auto",  # noqa: A002
+    worker: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Who does the work: a preset ({', '.join(PRESETS)}) with further arguments, or a command; "
+            "{brief}, {files} and {codes} are filled in. Default: ruff-fix where the tool is ruff."
+        ),
+    ] = None,
+    shell: Annotated[bool, typer.Option("--shell", help="Run --worker as a line of /bin/sh.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Workers at once; default: as recommended.")
+    ] = None,
+    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
+    gate: Annotated[
+        list[str] | None, typer.Option(help="A check that work must pass, without a shell; may be repeated.")
+    ] = None,
+    time_budget: Annotated[
+        float, typer.Option(min=1.0, help="Seconds that an attempt may take at least.")
+    ] = 1800.0,
+    attempts: Annotated[int, typer.Option(min=1, max=20, help="Failed attempts before a subtask is held.")] = 3,
+    apply: Annotated[bool, typer.Option("--apply", help="Fast-forward your checkout to the result.")] = False,
+    resume: Annotated[
+        str | None, typer.Option(help="Take up a task again: its name, a part of it, or last.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.table,
+    database_url: Annotated[
+        str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
+    ] = None,
+) -> None:
+    """Split the problems of a tree into subtasks, let workers remove them in parallel, and merge what is good.
+
+    Your checkout is never touched without --apply: the result is on a branch pw/TASK.
+    """
+    with one_line_errors():
+        if resume is not None:
+            wanted: NewRun | ResumedRun = ResumedRun(task=resume, apply=apply)
+        else:
+            given = _given_report(problems, format)
+            chosen = _tool(tool, tool_args, tool_command, format, given)
+            options = RunOptions(
+                tool=chosen,
+                worker=_worker(worker, chosen, shell=shell),
+                strategy=_strategy(strategy),
+                jobs=jobs,
+                gates=tuple(gate or ()),
+                time_budget_seconds=time_budget,
+                limits=Limits(attempts_max=attempts),
+            )
+            wanted = NewRun(path=path, options=options, given=given, apply=apply)
+        folder = data_folder()
+        with open_database(database_url, folder) as url:
+            report = asyncio.run(_run(url, folder, wanted, output))
+        _show(report, output)
+    if report.status != "completed":
+        raise typer.Exit(1)
+
+
+# --- what was asked for ---------------------------------------------------------------------------------
+
+
+def _strategy(name: str) -> Strategy:
+    for strategy in STRATEGIES:
+        if strategy == name:
+            return strategy
+    raise UsageError(f"unknown strategy {name!r}: {', '.join(STRATEGIES)}")
+
+
+def _given_report(problems: Path | None, report_format: str) -> GivenReport | None:
+    if report_format != "auto" and report_format not in FORMATS:
+        raise UsageError(f"unknown format {report_format!r}: auto, {', '.join(FORMATS)}")
+    if problems is None:
+        return None
+    data = sys.stdin.buffer.read() if str(problems) == "-" else problems.read_bytes()
+    return GivenReport(data=data, format=report_format)
+
+
+def _tool(
+    name: str | None, arguments: str, command: str | None, report_format: str, given: GivenReport | None
+) -> Tool:
+    if name is not None and command is not None:
+        raise UsageError("--tool and --tool-command exclude each other")
+    if command is not None:
+        return command_tool(command, report_format if given is None else "auto")
+    if name is not None:
+        return preset_tool(name, arguments)
+    if given is None:
+        raise UsageError("say what finds the problems: --tool, --tool-command, or --problems with a report")
+    return _tool_of(given, arguments)
+
+
+def _tool_of(given: GivenReport, arguments: str) -> Tool:
+    """Tell from a report how its tool is run again."""
+    # The paths do not matter here: only what the tool is called and which codes it looked for.
+    report = read(given.data, format=given.format, root="/")
+    names = {report.tool, report.format}
+    if "ruff" in names:
+        codes = sorted({problem.code for problem in report.problems if problem.code != "invalid-syntax"})
+        asked = f"--select {','.join(codes)}" if codes and not arguments else arguments
+        return preset_tool("ruff", asked)
+    for known in ("mypy", "cargo"):
+        if known in names:
+            return preset_tool(known, arguments)
+    raise ReportError(f"a report of {report.tool!r} does not say how to look again: add --tool or --tool-command")
+
+
+def _worker(text: str | None, tool: Tool, *, shell: bool):  # type: ignore[no-untyped-def]
+    if text is None:
+        if tool.name == "ruff":
+            return PRESETS["ruff-fix"]
+        raise UsageError(f"say who does the work: --worker with a preset ({', '.join(PRESETS)}) or a command")
+    return worker_from(text, shell=shell)
+
+
+# --- the run itself -------------------------------------------------------------------------------------
+
+
+async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Output) -> RunReport:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    narrator = _Narrator(quiet=output is Output.json and not err.is_terminal)
+    view = LiveView(err, narrator.state, clock.now)
+    session = Session(url=url, folder=folder, clock=clock, observer=narrator, opened=narrator.follow, stop=stop)
+    with view.live if err.is_terminal else nullcontext():
+        if isinstance(wanted, NewRun):
+            return await session.start(wanted)
+        return await session.resume(wanted)
+
+
+class _Narrator:
+    """Tells on standard error what happens; bars are the live view's."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._journal: Journal | None = None
+        self._quiet = quiet
+
+    def state(self) -> TaskState | None:
+        return self._journal.state if self._journal is not None else None
+
+    def follow(self, journal: Journal) -> None:
+        self._journal = journal
+        journal.on_change = self._changed
+        self._say(f"[bold]task {journal.state.id}[/]")
+
+    def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
+        files = len({problem.path for problem in report.problems})
+        codes = len(observation.codes)
+        self._say(
+            f"{observation.tool}: {observation.problems:,} problems under {codes} codes in {files:,} files, "
+            f"{observation.targeted:,} of them for these workers"
+        )
+        if report.damaged:
+            first = report.damaged[0]
+            self._say(
+                f"[yellow]{len(report.damaged)} records could not be read and are left out[/] "
+                f"(first: line {first.line}: {escape(first.reason)})"
+            )
+        if report.duplicates:
+            self._say(f"{report.duplicates:,} duplicates were folded")
+
+    def planned(self, plan: Plan, observation: e.ProblemsObserved) -> None:
+        state = self.state()
+        if state is None or self._quiet:
+            return
+        err.print(plan_table(plan, observation.phase, len(state.subtasks) - len(plan.subtasks) + 1))
+        self._say(f"recommended workers: {plan.recommended_workers} ({plan.recommendation})")
+        if plan.left_out:
+            self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")
+
+    def _changed(self, event: e.Event) -> None:
+        who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
+        match event.body:
+            case e.SubtaskAccepted(files_changed=changed):
+                self._say(f"[green]accepted[/] {who}: {changed} files changed")
+            case e.SubtaskRejected(gate=gate, reason=reason):
+                self._say(f"[yellow]refused[/]  {who}: {gate}: {escape(reason)}")
+            case e.Failed(error=error):
+                self._say(f"[yellow]failed[/]   {who}: {escape(error)}")
+            case e.LeaseExpired(reason=reason):
+                self._say(f"[yellow]lost[/]     {who}: {escape(reason)}")
+            case e.SubtaskReleased(reason=reason):
+                self._say(f"[yellow]released[/] {who}: {escape(reason)}")
+            case e.SubtaskHeld(reason=reason):
+                self._say(f"[red]held[/]     {who}: {escape(reason)}")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            err.print(text, soft_wrap=True)
+
+
+def _show(report: RunReport, output: Output) -> None:
+    if output is Output.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + os.linesep)
+        return
+    out.print(codes_table(report))
+    out.print(report_table(report))

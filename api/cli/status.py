@@ -1,0 +1,102 @@
+"""`pw status` and `pw watch`: where tasks stand, from the ledger alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import nullcontext
+from typing import Annotated
+
+import msgspec
+import typer
+
+from api.cli.console import Output, err, one_line_errors, out
+from api.cli.live import LiveView
+from api.cli.tables import codes_table, report_table, subtasks_table, tasks_table
+from api.run.session import find_task, processors
+from domain.lifecycle import TaskState, evolve
+from eventstore.clock import SystemClock
+from eventstore.database import open_database
+from eventstore.folders import data_folder
+from eventstore.ledger import Ledger
+from projections.report import RunReport, build_report
+
+_DatabaseUrl = Annotated[
+    str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
+]
+_OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")]
+#: How often `watch` asks the ledger for more, in seconds.
+_POLL_SECONDS = 0.5
+
+
+def status(
+    task: Annotated[
+        str | None, typer.Argument(help="A task's name, a part of it, or last; none lists all tasks.")
+    ] = None,
+    output: _OutputOption = Output.table,
+    database_url: _DatabaseUrl = None,
+) -> None:
+    """Show the tasks of the ledger, or one task with its subtasks."""
+    with one_line_errors(), open_database(database_url, data_folder()) as url:
+        if task is None:
+            _list(url, output)
+            return
+        state, report = asyncio.run(_load(url, task))
+        if output is Output.json:
+            _print_json(report)
+            return
+        out.print(subtasks_table(state))
+        out.print(codes_table(report))
+        out.print(report_table(report))
+
+
+def watch(
+    task: Annotated[str, typer.Argument(help="A task's name, a part of it, or last.")] = "last",
+    database_url: _DatabaseUrl = None,
+) -> None:
+    """Follow a task that another pw runs, until it ends."""
+    with one_line_errors(), open_database(database_url, data_folder()) as url:
+        report = asyncio.run(_watch(url, task))
+        out.print(report_table(report))
+    if report.status != "completed":
+        raise typer.Exit(1)
+
+
+def _list(url: str, output: Output) -> None:
+    # SQLModel takes longer to load than all the rest of the command.
+    from projections.tables import all_tasks
+
+    tasks = all_tasks(url)
+    if output is Output.json:
+        _print_json([task.model_dump(mode="json") for task in tasks])
+    elif tasks:
+        out.print(tasks_table(tasks))
+    else:
+        out.print("the ledger holds no task yet: pw run")
+
+
+async def _load(url: str, task: str) -> tuple[TaskState, RunReport]:
+    async with Ledger.open(url) as ledger:
+        task_id, state = await find_task(ledger, task)
+        return state, build_report(await ledger.read_task(task_id), cores=processors())
+
+
+async def _watch(url: str, task: str) -> RunReport:
+    async with Ledger.open(url) as ledger:
+        task_id, state = await find_task(ledger, task)
+        recorded = await ledger.read_task(task_id)
+        current = [state]
+        view = LiveView(err, lambda: current[0], SystemClock().now)
+        with view.live if err.is_terminal else nullcontext():
+            while current[0].status == "running":
+                # A poll, not a wait for a fact: the ledger does not call back.
+                await asyncio.sleep(_POLL_SECONDS)
+                news = await ledger.read_task(task_id, after=recorded[-1].position)
+                recorded += news
+                for record in news:
+                    current[0] = evolve(current[0], record.event)
+        return build_report(recorded, cores=processors())
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

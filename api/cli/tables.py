@@ -1,0 +1,157 @@
+"""Tables for people: the plan, the report, tasks and subtasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from domain.ids import short
+from domain.lifecycle import TaskState
+from domain.plan import Plan
+from projections.report import RunReport
+from projections.tables import TaskProgress
+
+_ROWS_MAX = 40
+_STYLES = {
+    "accepted": "green",
+    "completed": "green",
+    "running": "cyan",
+    "claimed": "cyan",
+    "reported": "cyan",
+    "blocked": "yellow",
+    "paused": "yellow",
+    "held": "red",
+    "stalled": "red",
+    "cancelled": "red",
+}
+
+
+def span(seconds: float) -> str:
+    """Spell a duration: `0.4 s`, `42 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def styled(status: str) -> Text:
+    """Colour a status."""
+    return Text(status, style=_STYLES.get(status, ""))
+
+
+def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def plan_table(plan: Plan, phase: int, first: int) -> Table:
+    """Show the subtasks of a plan, numbered from `first`, with the reason for each."""
+    table = _table(
+        f"Round {phase}: {len(plan.subtasks)} subtasks ({plan.strategy})",
+        "#", "what", "files", "problems", "codes", "effort P50 / P80", "why",
+        right=("#", "files", "problems", "codes"),
+    )  # fmt: skip
+    for number, subtask in enumerate(plan.subtasks[:_ROWS_MAX], start=first):
+        table.add_row(
+            str(number),
+            Text(subtask.title),
+            str(len(subtask.scope.files)),
+            str(len(subtask.problems)),
+            str(len(subtask.scope.codes)),
+            f"{span(subtask.effort.p50)} / {span(subtask.effort.p80)}",
+            Text(subtask.reason),
+        )
+    if len(plan.subtasks) > _ROWS_MAX:
+        table.add_row("...", f"and {len(plan.subtasks) - _ROWS_MAX} more")
+    return table
+
+
+def codes_table(report: RunReport) -> Table:
+    """Show the problems before and after, per code."""
+    table = _table("Problems", "code", "before", "after", "removed", right=("before", "after", "removed"))
+    codes = sorted({*report.before, *report.after}, key=lambda code: (-report.before.get(code, 0), code))
+    for code in codes[:_ROWS_MAX]:
+        before, after = report.before.get(code, 0), report.after.get(code, 0)
+        table.add_row(Text(code), f"{before:,}", f"{after:,}", f"{before - after:,}")
+    if len(codes) > _ROWS_MAX:
+        table.add_row(f"and {len(codes) - _ROWS_MAX} more codes")
+    before, after = sum(report.before.values()), sum(report.after.values())
+    table.add_section()
+    table.add_row("all", f"{before:,}", f"{after:,}", f"{before - after:,}", style="bold")
+    return table
+
+
+def report_table(report: RunReport) -> Table:
+    """Show what came of a run and what it cost."""
+    table = Table(title=f"Task {report.task_id}", title_justify="left", show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rounds = f"{report.phases} round" + ("s" if report.phases != 1 else "")
+    refused = f"{report.rejected} attempts refused by a gate, {report.conflicts} conflicts"
+    rows: list[tuple[str, str | Text]] = [
+        ("outcome", Text.assemble(styled(report.status), f": {report.reason}" if report.reason else "")),
+        ("subtasks", f"{report.accepted} accepted, {report.held} held, in {rounds}"),
+        ("attempts", f"{refused}, {report.lost} workers lost"),
+        ("wall time", span(report.wall_seconds)),
+        ("worker time", f"{span(report.worker_seconds)} ({span(report.worker_cpu_seconds)} of processor time)"),
+        ("gates", f"{span(report.gate_seconds)} of checks, beside the work"),
+        ("speed-up", f"{report.speedup:.2f}, measured as {report.speedup_basis}"),
+        ("branch", f"{report.branch} at {report.head[:12]}"),
+        ("look deeper", f"git log -p {report.branch}   pw status {report.task_id}"),
+    ]
+    if report.status in ("stalled", "paused"):
+        rows.append(("go on", f"pw run --resume {report.task_id}"))
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def subtasks_table(state: TaskState) -> Table:
+    """Show the subtasks of a task with their states."""
+    table = _table(
+        "Subtasks", "#", "round", "state", "worker", "done", "problems", "tries", "worked", "what", "note",
+        right=("#", "round", "done", "problems", "tries", "worked"),
+    )  # fmt: skip
+    for subtask in state.subtasks.values():
+        table.add_row(
+            short(subtask.id)[1:],
+            str(subtask.plan.phase),
+            styled(subtask.status),
+            subtask.worker_id or "",
+            f"{100 * subtask.fraction:.0f}%",
+            str(len(subtask.plan.problems)),
+            str(subtask.epoch),
+            span(subtask.worked_seconds),
+            Text(subtask.plan.title),
+            Text(subtask.note),
+        )
+    return table
+
+
+def tasks_table(tasks: Sequence[TaskProgress]) -> Table:
+    """Show the tasks of the ledger."""
+    table = _table(
+        "Tasks", "task", "state", "submitted (UTC)", "done", "accepted", "live", "held", "problems", "reason",
+        right=("done", "accepted", "live", "held", "problems"),
+    )  # fmt: skip
+    for task in tasks:
+        table.add_row(
+            task.task_id,
+            styled(task.status),
+            f"{task.submitted_at:%Y-%m-%d %H:%M}",
+            f"{task.percent:.0f}%",
+            f"{task.accepted}/{task.subtasks}",
+            str(task.live),
+            str(task.held),
+            "" if task.problems_before is None else f"{task.problems_before:,} -> {task.problems_now:,}",
+            Text(task.reason),
+        )
+    return table

@@ -1,0 +1,1 @@
+"""One run: observe, plan, hand out, check, merge, and again, until nothing is left or nothing moves."""

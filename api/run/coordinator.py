@@ -1,0 +1,477 @@
+"""The coordinator: drives one task from its observation to its end.
+
+    observe -> group -> decompose -> [workers: claim, work, gates, merge]* -> observe again ...
+
+Every step is an append to the ledger before it has any effect that lasts, so a coordinator can be killed at any
+moment: `resume` folds the events, takes back what lost workers held, points the branch at the last accepted
+commit, and goes on. An accepted commit is in the ledger before the branch moves to it: the branch follows the
+ledger, never the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from api.run.attempt import Attempt, Ending, Lost
+from api.run.checks import Baseline, Verdict, evaluate, run_gate
+from api.run.git import Repository
+from api.run.journal import Draft, Journal, subtask_drafts
+from api.run.options import RunOptions
+from api.run.process import ProcessHost
+from api.run.tool import PATHS, observe
+from domain import events as e
+from domain import gates
+from domain.decompose import Request, decompose
+from domain.effort import Calibration
+from domain.errors import NotClaimableError, ParallelWorkersError, RepositoryError, ToolError
+from domain.grouping import Group, group_problems
+from domain.ids import SubtaskId, TaskId, WorkerId, short, subtask_id
+from domain.lifecycle import (
+    LIVE,
+    Accept,
+    Claim,
+    LoseWorker,
+    Reject,
+    Release,
+    Report,
+    SubtaskState,
+    TaskState,
+    claimable,
+)
+from domain.plan import Plan
+from domain.problem import Problem, count_codes
+from domain.readers.reading import read
+from domain.readers.report import Report as ToolReport
+from eventstore.artifacts import ArtifactStore
+
+#: Groups that are named in the ledger's summary of an analysis.
+_LARGEST_GROUPS = 10
+
+
+class Observer(Protocol):
+    """Somebody who looks on; nothing depends on it."""
+
+    def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
+        """Take note of what the tool said."""
+
+    def planned(self, plan: Plan, observation: e.ProblemsObserved) -> None:
+        """Take note of the phase's plan."""
+
+
+class GivenReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report that the user already has: the first observation."""
+
+    data: bytes
+    format: str
+
+
+class Coordinator:
+    """Runs one task. Its state is the journal's; what is kept here can be had again from the ledger."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        options: RunOptions,
+        journal: Journal,
+        artifacts: ArtifactStore,
+        folder: Path,
+        cores: int,
+        calibration: Calibration,
+        observer: Observer,
+    ) -> None:
+        self._repository = repository
+        self._options = options
+        self._journal = journal
+        self._artifacts = artifacts
+        self._folder = folder
+        self._cores = cores
+        self._calibration = calibration
+        self._observer = observer
+        self._problems: Sequence[Problem] = ()
+        self._baseline = Baseline(())
+        self._merging = asyncio.Lock()
+        self._worktrees: dict[WorkerId, Path] = {}
+
+    @property
+    def _state(self) -> TaskState:
+        return self._journal.state
+
+    # --- the whole task ---------------------------------------------------------------------------------
+
+    async def run(self, given: GivenReport | None = None) -> None:
+        """Go on from wherever the ledger stands, to the end of the task.
+
+        Raises `ParallelWorkersError` where the run cannot go on; the task can be resumed then.
+        """
+        try:
+            while await self._phase(given):
+                given = None
+        finally:
+            await asyncio.shield(self._clean_up())
+
+    async def _clean_up(self) -> None:
+        for path in [*self._worktrees.values(), self._folder / "observe"]:
+            await self._repository.remove_worktree(path)
+
+    # --- one phase --------------------------------------------------------------------------------------
+
+    async def _phase(self, given: GivenReport | None) -> bool:
+        """Do one round; tell whether there is to be another."""
+        if self._state.decomposed():
+            await self._recall_problems()
+        elif not await self._plan_phase(given):
+            return False
+        # The branch follows the ledger: a run that was killed may have left it behind.
+        await self._repository.set_branch(self._state.submitted.branch, self._state.head)
+        workers = self._options.jobs or self._state.decompositions[-1].recommended_workers
+        with ProcessHost(workers) as host:
+            async with asyncio.TaskGroup() as group:
+                for number in range(1, workers + 1):
+                    group.create_task(self._work(WorkerId(f"w{number}"), host))
+        return True
+
+    async def _plan_phase(self, given: GivenReport | None) -> bool:
+        """Observe and decompose; tell whether there is work. Ends the task where there is none."""
+        phase = len(self._state.decompositions) + 1
+        before = self._problems if phase > 1 else None
+        observation, report = await self._observe(phase, given)
+        if phase == 1:
+            await self._check_gates(self._folder / "observe")
+        self._problems, self._baseline = report.problems, Baseline(report.problems)
+        targeted = self._targeted(report.problems)
+        if not targeted:
+            await self._finish(observation)
+            return False
+        if (reason := self._stall_reason(phase, before, report.problems)) is not None:
+            await self._end_stalled(reason)
+            return False
+        groups = group_problems(report.problems, targeted, unsafe=self._unsafe)
+        plan = decompose(report.problems, groups, self._request())
+        if not plan.subtasks:
+            await self._end_stalled(f"none of the {len(targeted)} problems names a file of the tree")
+            return False
+        await self._journal.record_drafts(self._plan_drafts(phase, groups, plan))
+        self._observer.planned(plan, observation)
+        return True
+
+    async def _observe(self, phase: int, given: GivenReport | None) -> tuple[e.ProblemsObserved, ToolReport]:
+        submitted, commit = self._state.submitted, self._state.head
+        tree = await self._observation_tree(commit)
+        if given is not None:
+            data = given.data
+            # The user's report was made in the user's checkout.
+            root = submitted.repository
+            report = read(data, format=given.format, root=root, prefix=submitted.prefix)
+        else:
+            root = tree.as_posix()
+            data, report = await observe(self._options.tool, tree, submitted.prefix)
+        observation = e.ProblemsObserved(
+            phase=phase,
+            commit=commit,
+            root=root,
+            format=report.format,
+            tool=report.tool,
+            tool_version=report.tool_version,
+            artifact=await self._artifacts.store(self._state.id, data),
+            problems=len(report.problems),
+            targeted=len(self._targeted(report.problems)),
+            codes=count_codes(report.problems),
+            duplicates=report.duplicates,
+            damaged=len(report.damaged),
+        )
+        await self._journal.record(observation)
+        self._observer.observed(observation, report)
+        return observation, report
+
+    async def _check_gates(self, tree: Path) -> None:
+        """Refuse a gate that the untouched tree does not pass: no work could ever pass it.
+
+        Gates on the changed files cannot be tried before there are any.
+        """
+        for command in self._options.gates:
+            if PATHS in command:
+                continue
+            gate = await run_gate(command, tree, (), self._journal.clock)
+            if not gate.passed:
+                raise ToolError(
+                    f"a gate fails before anything has changed, so no work could pass it: {gate.detail}"
+                )
+
+    async def _observation_tree(self, commit: str) -> Path:
+        tree = self._folder / "observe"
+        if tree.exists():
+            await self._repository.reset_worktree(tree, commit)
+        else:
+            await self._repository.add_worktree(tree, commit)
+        return tree
+
+    async def _recall_problems(self) -> None:
+        """Read the present phase's problems again from the raw output in the ledger."""
+        observation = self._state.observations[-1]
+        data = await self._artifacts.fetch(self._state.id, observation.artifact)
+        prefix = self._state.submitted.prefix
+        self._problems = read(data, format=observation.format, root=observation.root, prefix=prefix).problems
+        self._baseline = Baseline(self._problems)
+        if self._state.head != observation.commit:
+            # Work was accepted since: what the files show now is not what was observed.
+            tree = await self._observation_tree(self._state.head)
+            _, report = await observe(self._options.tool, tree, prefix)
+            self._baseline = Baseline(report.problems)
+
+    def _plan_drafts(self, phase: int, groups: Sequence[Group], plan: Plan) -> list[Draft]:
+        """Put a phase's analysis, plan and subtasks into one transaction: a plan is there whole or not."""
+        task, first = self._state.id, len(self._state.subtasks) + 1
+        planned = [
+            e.SubtaskPlanned(
+                phase=phase,
+                title=subtask.title,
+                reason=subtask.reason,
+                scope=subtask.scope,
+                problems=subtask.problems,
+                effort=subtask.effort,
+                priority=subtask.priority,
+                depends_on=tuple(_subtask_names(task, first, subtask.depends_on)),
+            )
+            for subtask in plan.subtasks
+        ]
+        analyzed = e.TaskAnalyzed(
+            phase=phase,
+            groups=len(groups),
+            files=len({path for group in groups for path in group.files}),
+            largest=tuple(f"{len(group.problems)} x {group.cause}" for group in groups[:_LARGEST_GROUPS]),
+        )
+        decomposed = e.TaskDecomposed(
+            phase=phase,
+            strategy=plan.strategy,
+            subtasks=len(planned),
+            plan_hash=plan.plan_hash,
+            recommended_workers=plan.recommended_workers,
+            recommendation=plan.recommendation,
+            curve=plan.curve,
+            left_out=len(plan.left_out),
+        )
+        started = e.PhaseStarted(phase=phase, name=f"round {phase}")
+        own: list[Draft] = [(body, task, None, None) for body in (analyzed, decomposed, started)]
+        return own + subtask_drafts(task, first, planned)
+
+    def _request(self) -> Request:
+        worker = self._options.worker
+        return Request(
+            strategy=self._options.strategy,
+            worker=worker.kind,
+            workers=self._options.jobs,
+            cores=self._cores if worker.cpu_bound else None,
+            calibration=self._calibration,
+            time_budget_seconds=self._options.time_budget_seconds,
+        )
+
+    @property
+    def _unsafe(self) -> bool:
+        return self._options.worker.target == "fixable-unsafe"
+
+    def _targeted(self, problems: Sequence[Problem]) -> list[int]:
+        if self._options.worker.target == "all":
+            return [index for index, problem in enumerate(problems) if problem.severity != "note"]
+        return [index for index, problem in enumerate(problems) if problem.fixable(unsafe=self._unsafe)]
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def _stall_reason(self, phase: int, before: Sequence[Problem] | None, after: Sequence[Problem]) -> str | None:
+        """Say why another round would be in vain; None where it is worth trying."""
+        if before is None:
+            return None
+        left = f"{len(self._targeted(after))} problems are left"
+        held = [s for s in self._state.in_phase() if s.status == "held"]
+        why = "; ".join(f"{short(s.id)} {s.note}" for s in held[:3])
+        why += f"; and {len(held) - 3} more" if len(held) > 3 else ""
+        if not any(s.status == "accepted" for s in self._state.in_phase()):
+            return f"{left} and no subtask of round {phase - 1} was accepted: {why}"
+        if not gates.new_problems(after, before):
+            return f"{left} and the accepted work of round {phase - 1} removed none of them" + (
+                f": {why}" if why else ""
+            )
+        if phase > self._options.phases_max:
+            return f"{left} after {phase - 1} rounds, which is the limit"
+        return None
+
+    async def _end_stalled(self, reason: str) -> None:
+        await self._journal.record(self._synthesis(), e.TaskStalled(reason=reason))
+
+    async def _finish(self, observation: e.ProblemsObserved) -> None:
+        left = observation.problems
+        summary = "nothing is left"
+        if left:
+            summary = f"{left} problems are left, none of which {self._options.worker.name} has a fix for"
+        await self._repository.set_branch(self._state.submitted.branch, self._state.head)
+        await self._journal.record(self._synthesis(), e.TaskCompleted(summary=summary))
+
+    def _synthesis(self) -> e.TaskSynthesized:
+        observations = self._state.observations
+        return e.TaskSynthesized(
+            branch=self._state.submitted.branch,
+            commit=self._state.head,
+            before=observations[0].codes,
+            after=observations[-1].codes,
+        )
+
+    # --- one worker -------------------------------------------------------------------------------------
+
+    async def _work(self, worker_id: WorkerId, host: ProcessHost) -> None:
+        while (subtask := await self._claim(worker_id)) is not None:
+            attempt = Attempt(
+                self._folder / "attempts" / f"{subtask.id.rpartition('.')[2]}-{subtask.epoch}",
+                self._folder / worker_id,
+                subtask,
+                worker_id,
+            )
+            ending = await self._run_attempt(attempt, host)
+            await self._take_in(attempt, ending)
+
+    async def _claim(self, worker_id: WorkerId) -> SubtaskState | None:
+        """Wait for a subtask and claim it; None once there is none to come in this phase."""
+        while True:
+            await self._journal.wait_for(lambda state: bool(claimable(state)) or not _more_to_come(state))
+            ready = claimable(self._state)
+            if not ready:
+                return None
+            wanted = ready[0].id
+            try:
+                await self._journal.command(
+                    Claim(subtask_id=wanted, worker_id=worker_id, base_commit=self._state.head)
+                )
+            except NotClaimableError:
+                # Another worker was quicker.
+                continue
+            return self._state.subtasks[wanted]
+
+    async def _run_attempt(self, attempt: Attempt, host: ProcessHost) -> Ending:
+        subtask = attempt.subtask
+
+        async def tell(message: e.WorkerMessage) -> None:
+            await self._journal.command(_report(subtask, attempt.worker_id, message))
+
+        try:
+            await self._prepare_worktree(attempt.worker_id, attempt.worktree, subtask.base_commit)
+            problems = [self._problems[index] for index in subtask.plan.problems]
+            attempt.prepare(self._options, self._state.submitted.prefix, problems)
+            return await attempt.run(self._options, host, tell)
+        except (RepositoryError, ToolError) as error:
+            return e.Failed(error=str(error))
+        except OSError as error:
+            return e.Failed(error=f"{attempt.folder}: {error.strerror}")
+
+    async def _prepare_worktree(self, worker_id: WorkerId, path: Path, commit: str) -> None:
+        if worker_id in self._worktrees:
+            await self._repository.reset_worktree(path, commit)
+            return
+        # What a killed run left behind is not to be trusted.
+        await self._repository.remove_worktree(path)
+        self._worktrees[worker_id] = path
+        await self._repository.add_worktree(path, commit)
+
+    async def _take_in(self, attempt: Attempt, ending: Ending) -> None:
+        subtask = attempt.subtask
+        match ending:
+            case Lost(reason=reason):
+                await self._journal.command(LoseWorker(subtask_id=subtask.id, epoch=subtask.epoch, reason=reason))
+            case e.Failed():
+                await self._journal.command(_report(subtask, attempt.worker_id, ending))
+            case e.Completed():
+                await self._journal.command(_report(subtask, attempt.worker_id, ending))
+                try:
+                    await self._judge(attempt)
+                except (RepositoryError, OSError) as error:
+                    failed = e.Failed(error=f"its work could not be looked at: {error}")
+                    await self._journal.command(_report(subtask, attempt.worker_id, failed))
+
+    async def _judge(self, attempt: Attempt) -> None:
+        """Let the gates decide on work that is claimed to be done, and merge what they let pass."""
+        subtask = attempt.subtask
+        verdict = await evaluate(
+            self._options,
+            self._state.submitted.prefix,
+            self._repository,
+            attempt.worktree,
+            subtask,
+            self._baseline,
+            self._journal.clock,
+        )
+        if (failed := verdict.failed) is not None:
+            reject = Reject(subtask_id=subtask.id, epoch=subtask.epoch, gate=failed.gate, reason=failed.detail)
+            await self._journal.command(reject, *verdict.gates)
+            return
+        async with self._merging:
+            await self._merge(subtask, verdict)
+
+    async def _merge(self, subtask: SubtaskState, verdict: Verdict) -> None:
+        head, base = self._state.head, subtask.base_commit
+        message = _commit_message(subtask)
+        tree, conflicts = verdict.tree, tuple[str, ...]()
+        if head != base:
+            work = await self._repository.commit_tree(verdict.tree, base, message)
+            merged = await self._repository.merge(head, work)
+            tree, conflicts = merged.tree, merged.conflicts
+        gate = gates.merge_gate(conflicts)
+        if conflicts:
+            release = Release(subtask_id=subtask.id, epoch=subtask.epoch, reason=gate.detail)
+            await self._journal.command(release, *verdict.gates, gate)
+            return
+        commit = await self._repository.commit_tree(tree, head, message)
+        accept = Accept(
+            subtask_id=subtask.id, epoch=subtask.epoch, commit=commit, files_changed=len(verdict.changed)
+        )
+        await self._journal.command(accept, *verdict.gates, gate)
+        if self._options.tool.scoped:
+            self._baseline.replace(subtask.plan.scope.files, verdict.after)
+        await self._repository.set_branch(self._state.submitted.branch, commit)
+
+
+def _more_to_come(state: TaskState) -> bool:
+    return any(s.status in LIVE or s.status in ("planned", "ready") for s in state.in_phase())
+
+
+def _report(subtask: SubtaskState, worker_id: WorkerId, message: e.WorkerMessage) -> Report:
+    return Report(subtask_id=subtask.id, worker_id=worker_id, epoch=subtask.epoch, message=message)
+
+
+def _subtask_names(task: TaskId, first: int, numbers: Sequence[int]) -> list[SubtaskId]:
+    return [subtask_id(task, first + number) for number in numbers]
+
+
+def _commit_message(subtask: SubtaskState) -> str:
+    title = subtask.plan.title.splitlines()[0]
+    summary = f"\n\n{subtask.note}" if subtask.note else ""
+    return f"{title[:72]}{summary}\n\nParallel-Workers-Subtask: {subtask.id}"
+
+
+async def until_stopped(work: Awaitable[None], stop: asyncio.Event) -> bool:
+    """Let the work run to its end, or end it when asked to stop; tell whether it reached its end.
+
+    Passes on what the work raises; of several errors at once the first.
+    """
+    running = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        running.cancel()
+        await asyncio.wait({running})
+    if running.cancelled():
+        return False
+    if (error := running.exception()) is not None:
+        raise _first(error) from error
+    return True
+
+
+def _first(error: BaseException) -> BaseException:
+    if isinstance(error, BaseExceptionGroup):
+        error = error.subgroup(ParallelWorkersError) or error
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,157 @@
+"""What a run asks of git: worktrees, commits without hooks, and merges without a checkout.
+
+The user's own checkout is only read. Commits are made with `commit-tree` and merged with `merge-tree`, which
+work on objects alone, so that neither a hook nor the index of anybody is involved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from api.run.process import Outcome, run_command
+from domain.errors import RepositoryError, ToolError
+
+_GIT_MIN = (2, 38)
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Parallel Workers",
+    "GIT_AUTHOR_EMAIL": "parallel-workers@localhost",
+    "GIT_COMMITTER_NAME": "Parallel Workers",
+    "GIT_COMMITTER_EMAIL": "parallel-workers@localhost",
+}
+
+
+def environment_without_git() -> dict[str, str]:
+    """Give this process's environment without what binds git to one repository (as inside a hook)."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a merge: a tree, or the paths that stand in its way."""
+
+    tree: str
+    conflicts: tuple[str, ...] = ()
+
+
+class Repository:
+    """A git repository with a checkout at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # `git worktree` keeps its list in plain files and does not guard them against itself.
+        self._worktrees = asyncio.Lock()
+
+    @classmethod
+    async def containing(cls, path: Path) -> tuple[Repository, str]:
+        """Find the repository around a folder, and the folder's path inside it (empty for the root).
+
+        Raises `RepositoryError` where there is none, or git is missing or too old.
+        """
+        try:
+            version = (await run_command(["git", "--version"], cwd=path)).stdout.decode()
+        except ToolError as error:
+            raise RepositoryError(f"git cannot be run in {path}: {error}") from error
+        found = re.search(r"(\d+)\.(\d+)", version)
+        if found and (int(found[1]), int(found[2])) < _GIT_MIN:
+            raise RepositoryError(f"{version.strip()} is too old: 2.38 or later is needed (git merge-tree)")
+        probe = cls(path)
+        outcome = await probe._run(["rev-parse", "--show-toplevel", "--show-prefix"])
+        if outcome.exit_code:
+            raise RepositoryError(f"{path} is not inside a git repository")
+        top, _, prefix = outcome.stdout.decode().partition("\n")
+        return cls(Path(top)), prefix.strip().rstrip("/")
+
+    async def head(self) -> str:
+        """Give the commit that is checked out; raises `RepositoryError` where there is no commit yet."""
+        outcome = await self._run(["rev-parse", "--verify", "-q", "HEAD^{commit}"])
+        if outcome.exit_code:
+            raise RepositoryError(f"{self.root} has no commit yet: make one first")
+        return outcome.stdout.decode().strip()
+
+    async def uncommitted(self) -> tuple[list[str], int]:
+        """List the tracked files that differ from the last commit, and count the untracked ones."""
+        lines = (await self.git("status", "--porcelain", "--untracked-files=normal")).splitlines()
+        changed = [line[3:] for line in lines if not line.startswith("??")]
+        return changed, len(lines) - len(changed)
+
+    # --- worktrees ---
+
+    async def add_worktree(self, path: Path, commit: str) -> None:
+        """Make a worktree without a branch."""
+        async with self._worktrees:
+            await self.git("worktree", "add", "--detach", "--force", "-q", str(path), commit)
+
+    async def remove_worktree(self, path: Path) -> None:
+        """Remove a worktree and all in it; one that is gone already is no error."""
+        async with self._worktrees:
+            await self._run(["worktree", "remove", "--force", "--force", str(path)])
+            await asyncio.to_thread(shutil.rmtree, path, True)  # noqa: FBT003
+            await self._run(["worktree", "prune"])
+
+    async def reset_worktree(self, path: Path, commit: str) -> None:
+        """Bring a worktree to a commit. Ignored files stay: build caches are what makes the next check fast."""
+        worktree = Repository(path)
+        await worktree.git("reset", "-q", "--hard", commit)
+        await worktree.git("checkout", "-q", "--detach", "-f", commit)
+        await worktree.git("clean", "-fdq")
+
+    async def snapshot(self, path: Path) -> str:
+        """Give the tree of all that a worktree holds now, committed or not, but not what is ignored."""
+        worktree = Repository(path)
+        await worktree.git("add", "-A")
+        return await worktree.git("write-tree")
+
+    # --- objects ---
+
+    async def changed_files(self, old: str, new: str) -> list[str]:
+        """List the paths that differ between two trees or commits."""
+        listed = await self.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new)
+        return [path for path in listed.split("\0") if path]
+
+    async def tree_of(self, commit: str) -> str:
+        """Give the tree of a commit."""
+        return await self.git("rev-parse", f"{commit}^{{tree}}")
+
+    async def commit_tree(self, tree: str, parent: str, message: str) -> str:
+        """Make a commit object; no hook runs and no branch moves."""
+        return await self.git("commit-tree", tree, "-p", parent, "-m", message)
+
+    async def merge(self, head: str, work: str) -> Merged:
+        """Merge two commits into a tree, without any checkout."""
+        outcome = await self._run(["merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", head, work])
+        if outcome.exit_code not in (0, 1):
+            raise RepositoryError(f"git merge-tree failed: {outcome.last_line()}")
+        tree, *conflicts = [part for part in outcome.stdout.decode().split("\0") if part]
+        return Merged(tree=tree, conflicts=tuple(conflicts) if outcome.exit_code else ())
+
+    async def set_branch(self, branch: str, commit: str) -> None:
+        """Point a branch at a commit."""
+        await self.git("update-ref", f"refs/heads/{branch}", commit)
+
+    async def fast_forward(self, branch: str) -> None:
+        """Bring the user's checkout to a branch that continues it; refuses everything else."""
+        outcome = await self._run(["merge", "--ff-only", "-q", branch])
+        if outcome.exit_code:
+            raise RepositoryError(
+                f"{branch} could not be applied to {self.root}: {outcome.last_line()}; "
+                f"the work is on the branch: git merge {branch}"
+            )
+
+    async def git(self, *arguments: str) -> str:
+        """Run git and give what it prints, without the last line break; raises `RepositoryError`."""
+        outcome = await self._run(list(arguments))
+        if outcome.exit_code:
+            raise RepositoryError(f"git {arguments[0]} failed: {outcome.last_line()}")
+        return outcome.stdout.decode(errors="surrogateescape").rstrip("\n")
+
+    async def _run(self, arguments: Sequence[str]) -> Outcome:
+        # Hooks belong to the user's own commits; a background gc would fight with the workers for the disk.
+        options = ["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "core.quotePath=false"]
+        environment = environment_without_git() | _IDENTITY | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        return await run_command(["git", *options, *arguments], cwd=self.root, env=environment)

@@ -1,0 +1,95 @@
+"""The brief: a subtask as one page of Markdown for whoever does the work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from domain.ids import short
+from domain.lifecycle import SubtaskState
+from domain.problem import Problem
+
+#: Problems listed in full; more would bury the rest of the page.
+_LISTED_MAX = 60
+
+
+def write_brief(
+    subtask: SubtaskState, problems: Sequence[Problem], *, check: str, gates: Sequence[str], report: str
+) -> str:
+    """Write what, where, what not to touch, when it is done, how to verify, and how to hand over.
+
+    `problems` are the subtask's own; `check` is the command that finds them; `report` is the file for messages.
+    """
+    scope = subtask.plan.scope
+    sections = [
+        f"# {short(subtask.id)} {subtask.plan.title}",
+        _what(subtask, len(problems)),
+        _what_was_tried(subtask),
+        "## Where\n\nYou may change these files and no others:\n\n" + _bullets(scope.files),
+        _do_not_touch(subtask),
+        f"## Done when\n\n- `{check}` shows none of the problems below and no new ones in these files.\n"
+        "- Nothing outside these files has changed.\n"
+        + "".join(f"- `{gate}` ends with exit code 0.\n" for gate in gates),
+        f"## How to verify\n\nRun this in the folder that you were started in:\n\n    {check}\n",
+        _hand_over(subtask, report),
+        f"## The problems\n\n{_listing(problems)}",
+    ]
+    return "\n\n".join(section.strip() for section in sections if section) + "\n"
+
+
+def _what(subtask: SubtaskState, count: int) -> str:
+    scope = subtask.plan.scope
+    return (
+        f"## What\n\nRemove {count} problems in {len(scope.files)} files ({', '.join(scope.codes) or 'no codes'}). "
+        f"They are one subtask because: {subtask.plan.reason}."
+    )
+
+
+def _what_was_tried(subtask: SubtaskState) -> str:
+    if not subtask.history:
+        return ""
+    lines = "\n".join(f"- Attempt {note.epoch} by {note.worker_id}: {note.what}" for note in subtask.history)
+    return f"## What was tried before\n\n{lines}"
+
+
+def _do_not_touch(subtask: SubtaskState) -> str:
+    excluded = subtask.plan.scope.excluded_codes
+    others = (
+        f"- These codes in your files, which are another subtask's: {', '.join(excluded)}.\n" if excluded else ""
+    )
+    return (
+        "## Do not touch\n\n"
+        f"{others}"
+        "- Any other file: the change would be refused as a whole.\n"
+        "- The configuration of the tool, and comments that silence it, unless a problem asks for just that.\n"
+        "- Git: do not commit, switch branches or push; your changes are taken from the working tree.\n"
+    )
+
+
+def _hand_over(subtask: SubtaskState, report: str) -> str:
+    budget = subtask.plan.scope.time_budget_seconds
+    return (
+        "## How to hand over\n\n"
+        f"Leave your changes in the working tree and end with exit code 0, within {budget:.0f} seconds. On the "
+        f"way, append messages to `{report}`, one JSON object a line:\n\n"
+        '    {"type": "progress", "completed": 3, "total": 10, "status": "what you do now"}\n'
+        '    {"type": "completed", "summary": "what you changed and why"}\n'
+        '    {"type": "blocked", "issue": {"kind": "scope_clarification", "question": "..."}}\n\n'
+        "If you cannot do it, say why with a `blocked` line and end with exit code 1.\n"
+    )
+
+
+def _listing(problems: Sequence[Problem]) -> str:
+    by_path: defaultdict[str, list[str]] = defaultdict(list)
+    for problem in problems[:_LISTED_MAX]:
+        line = problem.range.line if problem.range else "?"
+        message = problem.message.splitlines()[0] if problem.message else ""
+        hint = next((f" (suggested: {s.message})" for s in problem.suggestions if s.message), "")
+        by_path[problem.path].append(f"- line {line}: {problem.code} {message}{hint}")
+    text = "\n\n".join(f"### {path}\n\n" + "\n".join(lines) for path, lines in by_path.items())
+    more = len(problems) - _LISTED_MAX
+    return text + (f"\n\nAnd {more} more: the command above lists them all." if more > 0 else "")
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- `{line}`" for line in lines)

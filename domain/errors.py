@@ -1,0 +1,81 @@
+"""Every error that a user of Parallel Workers can meet, as one tree.
+
+    ParallelWorkersError            exit code 1
+    +-- UsageError                  the call itself is wrong                     exit code 2
+    |   +-- UnknownFormatError      no reader of that name, or none recognises the input
+    |   +-- UnknownTaskError        no such task in the ledger
+    +-- ReportError                 the tool's output holds no usable record
+    +-- ToolError                   a tool or worker command cannot be started, or failed
+    +-- RepositoryError             the tree is not what a run needs, or git refused
+    +-- LedgerError                 the database is out of reach or refused
+    |   +-- VersionConflictError    somebody else appended to the stream first
+    |   +-- MessageConflictError    the same message id came with other content
+    +-- LifecycleError              a command that the state of a subtask does not allow
+    |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
+    |   +-- StaleLeaseError         the lease epoch is not the one that holds the subtask
+    +-- StalledError                work is left and nothing moves
+
+Each carries the fact that the user needs in its message, in one line.
+"""
+
+from __future__ import annotations
+
+
+class ParallelWorkersError(Exception):
+    """Anything that ends a command with one clear line instead of a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(ParallelWorkersError):
+    """The command was called in a way that cannot work."""
+
+    exit_code = 2
+
+
+class UnknownFormatError(UsageError):
+    """No reader has that name, or none recognises the input."""
+
+
+class UnknownTaskError(UsageError):
+    """The ledger holds no task of that name."""
+
+
+class ReportError(ParallelWorkersError):
+    """A tool's output holds no record that could be used."""
+
+
+class ToolError(ParallelWorkersError):
+    """A tool or a worker command is missing, or ended in a way that says nothing about the code."""
+
+
+class RepositoryError(ParallelWorkersError):
+    """The source tree is not fit for a run, or git refused an operation."""
+
+
+class LedgerError(ParallelWorkersError):
+    """The database cannot be reached, or refused what was asked."""
+
+
+class VersionConflictError(LedgerError):
+    """A stream has moved on since the caller read it."""
+
+
+class MessageConflictError(LedgerError):
+    """A message id that the ledger knows came again with other content."""
+
+
+class LifecycleError(ParallelWorkersError):
+    """A command that the present state does not allow."""
+
+
+class NotClaimableError(LifecycleError):
+    """The subtask cannot be handed out now; the message says why."""
+
+
+class StaleLeaseError(LifecycleError):
+    """A report under a lease that has been taken over; the message names the holder."""
+
+
+class StalledError(ParallelWorkersError):
+    """Problems are left and no subtask makes them fewer."""

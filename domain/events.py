@@ -1,0 +1,352 @@
+"""Everything that can be said in the ledger: what workers report and what the service decides.
+
+`WorkerMessage` is the union that workers send; `ServiceEvent` is what the coordinator adds. On the wire and
+in the ledger the kind is the tag `type` in snake case. Times are the sender's, in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
+from domain.plan import Effort, Scope, WorkerCurvePoint
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """What all event bodies have in common: frozen, tagged by `type`, defaults left out."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an attempt consumed; an absent field means unknown, never zero."""
+
+    model: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    #: In US dollars.
+    cost: float | None = None
+
+
+# --- what a worker may be blocked by ---------------------------------------------------------------
+
+
+class DependencyWait(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="dependency_wait"):
+    """Waits for what another worker holds."""
+
+    required_worker: str
+    resource: str
+
+
+class ExternalDependency(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="external_dependency"):
+    """Waits for a system outside."""
+
+    system: str
+    issue: str
+
+
+class ComplexityExceeded(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="complexity_exceeded"):
+    """The subtask is larger than its budget."""
+
+    #: In seconds.
+    estimated_additional_time: float
+
+
+class ScopeClarification(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="scope_clarification"):
+    """A question that must be answered before the work can go on."""
+
+    question: str
+
+
+Issue = DependencyWait | ExternalDependency | ComplexityExceeded | ScopeClarification
+
+
+# --- from workers ----------------------------------------------------------------------------------
+
+
+class Started(Body, frozen=True, kw_only=True, tag="started"):
+    """The worker has taken the subtask up."""
+
+
+class Progress(Body, frozen=True, kw_only=True, tag="progress"):
+    """So many of so many parts are done."""
+
+    completed: int
+    total: int
+    status: str = ""
+
+
+class Blocked(Body, frozen=True, kw_only=True, tag="blocked"):
+    """The worker cannot go on."""
+
+    issue: Issue
+    context: str = ""
+
+
+class Completed(Body, frozen=True, kw_only=True, tag="completed"):
+    """The worker claims to be done; gates decide whether it is."""
+
+    summary: str = ""
+    result: dict[str, Any] = {}
+    usage: Usage | None = None
+
+
+class Failed(Body, frozen=True, kw_only=True, tag="failed"):
+    """The attempt has failed."""
+
+    error: str
+    recoverable: bool = True
+    usage: Usage | None = None
+
+
+WorkerMessage = Started | Progress | Blocked | Completed | Failed
+
+
+# --- from the service ------------------------------------------------------------------------------
+
+
+class TaskSubmitted(Body, frozen=True, kw_only=True, tag="task_submitted"):
+    """A task was taken in. All that a resumed run must know again."""
+
+    #: Absolute path of the repository on the machine that runs the task.
+    repository: str
+    #: Folder below the repository's root in which the tool runs; empty for the root.
+    prefix: str = ""
+    #: Commit that the work starts from.
+    base_commit: str
+    #: Branch that collects the accepted work.
+    branch: str
+    #: What the run was asked to do (tool, worker, gates, limits), as the coordinator wrote it.
+    options: dict[str, Any]
+
+
+class ProblemsObserved(Body, frozen=True, kw_only=True, tag="problems_observed"):
+    """The tool has looked at the tree."""
+
+    phase: int
+    #: Commit that was looked at.
+    commit: str
+    #: Folder that absolute paths of the output are relative to; empty where they are to be refused.
+    root: str = ""
+    format: str
+    tool: str
+    tool_version: str = ""
+    #: SHA-256 of the raw output, kept in `ledger.artifact`, in hexadecimal digits.
+    artifact: str
+    problems: int
+    #: Problems that this task's worker is to remove (see `docs/concepts.md`, target).
+    targeted: int
+    codes: dict[str, int]
+    duplicates: int = 0
+    damaged: int = 0
+
+
+class TaskAnalyzed(Body, frozen=True, kw_only=True, tag="task_analyzed"):
+    """The problems were grouped by root cause."""
+
+    phase: int
+    groups: int
+    files: int
+    #: The largest groups, one line each.
+    largest: tuple[str, ...] = ()
+
+
+class TaskDecomposed(Body, frozen=True, kw_only=True, tag="task_decomposed"):
+    """The groups were packed into subtasks."""
+
+    phase: int
+    strategy: str
+    subtasks: int
+    plan_hash: str
+    recommended_workers: int
+    recommendation: str
+    curve: tuple[WorkerCurvePoint, ...] = ()
+    left_out: int = 0
+
+
+class PhaseStarted(Body, frozen=True, kw_only=True, tag="phase_started"):
+    """A round of observe, decompose, work has begun."""
+
+    phase: int
+    name: str
+
+
+class SubtaskPlanned(Body, frozen=True, kw_only=True, tag="subtask_planned"):
+    """A subtask exists. Written once, into its own stream."""
+
+    phase: int
+    title: str
+    reason: str
+    scope: Scope
+    problems: tuple[int, ...]
+    effort: Effort
+    priority: int
+    depends_on: tuple[SubtaskId, ...] = ()
+
+
+class SubtaskReady(Body, frozen=True, kw_only=True, tag="subtask_ready"):
+    """All that the subtask depends on is accepted."""
+
+
+class SubtaskClaimed(Body, frozen=True, kw_only=True, tag="subtask_claimed"):
+    """A worker holds the subtask from now on, under the envelope's epoch."""
+
+    #: Commit that the work starts from.
+    base_commit: str
+
+
+class LeaseExpired(Body, frozen=True, kw_only=True, tag="lease_expired"):
+    """The holder is lost (it died, or the coordinator that started it did)."""
+
+    reason: str
+
+
+class SubtaskReleased(Body, frozen=True, kw_only=True, tag="subtask_released"):
+    """The subtask is handed back without a result."""
+
+    reason: str
+
+
+class SubtaskHeld(Body, frozen=True, kw_only=True, tag="subtask_held"):
+    """The subtask is not handed out again in this phase."""
+
+    reason: str
+
+
+class GateEvaluated(Body, frozen=True, kw_only=True, tag="gate_evaluated"):
+    """A check of a completed attempt."""
+
+    gate: str
+    passed: bool
+    #: 0 to 1.
+    score: float
+    required: float = 1.0
+    blocking: bool = True
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class SubtaskAccepted(Body, frozen=True, kw_only=True, tag="subtask_accepted"):
+    """The work is good and part of the branch."""
+
+    #: The branch's new head; equal to the old one where nothing had to change.
+    commit: str
+    files_changed: int
+    summary: str = ""
+
+
+class SubtaskRejected(Body, frozen=True, kw_only=True, tag="subtask_rejected"):
+    """The work was not taken."""
+
+    gate: str
+    reason: str
+
+
+class MilestoneReached(Body, frozen=True, kw_only=True, tag="milestone_reached"):
+    """A quarter, half, three quarters or all of the phase's weight is accepted."""
+
+    phase: int
+    percent: int
+
+
+class TaskPaused(Body, frozen=True, kw_only=True, tag="task_paused"):
+    """The run was interrupted and can be resumed."""
+
+    reason: str
+
+
+class TaskResumed(Body, frozen=True, kw_only=True, tag="task_resumed"):
+    """A coordinator has taken the task up again."""
+
+
+class TaskCancelled(Body, frozen=True, kw_only=True, tag="task_cancelled"):
+    """The task was given up."""
+
+    reason: str
+
+
+class TaskStalled(Body, frozen=True, kw_only=True, tag="task_stalled"):
+    """Problems are left and nothing moves: the task ended without success."""
+
+    reason: str
+
+
+class TaskSynthesized(Body, frozen=True, kw_only=True, tag="task_synthesized"):
+    """The accepted work as a whole was looked at again."""
+
+    branch: str
+    commit: str
+    before: dict[str, int]
+    after: dict[str, int]
+
+
+class TaskCompleted(Body, frozen=True, kw_only=True, tag="task_completed"):
+    """Nothing is left that the workers could remove."""
+
+    summary: str = ""
+
+
+ServiceEvent = (
+    TaskSubmitted
+    | ProblemsObserved
+    | TaskAnalyzed
+    | TaskDecomposed
+    | PhaseStarted
+    | SubtaskPlanned
+    | SubtaskReady
+    | SubtaskClaimed
+    | LeaseExpired
+    | SubtaskReleased
+    | SubtaskHeld
+    | GateEvaluated
+    | SubtaskAccepted
+    | SubtaskRejected
+    | MilestoneReached
+    | TaskPaused
+    | TaskResumed
+    | TaskCancelled
+    | TaskStalled
+    | TaskSynthesized
+    | TaskCompleted
+)
+
+EventBody = WorkerMessage | ServiceEvent
+
+ReceiptStatus = Literal["created", "duplicate", "conflict"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event on its way to the ledger."""
+
+    task_id: TaskId
+    stream_id: StreamId
+    #: Made by the sender (UUIDv7): sending the same event twice stores it once.
+    message_id: UUID
+    occurred_at: datetime
+    body: EventBody
+    worker_id: WorkerId | None = None
+    #: The hold on the subtask under which it is sent; set for all events of an attempt.
+    lease_epoch: int | None = None
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the ledger keeps it."""
+
+    event: Event
+    #: 1, 2, 3 ... within the stream.
+    version: int
+    #: The global order.
+    position: int
+    #: The database's clock.
+    recorded_at: datetime
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger's answer for one event."""
+
+    message_id: UUID
+    status: ReceiptStatus
+    position: int
+    version: int

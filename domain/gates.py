@@ -1,0 +1,94 @@
+"""Gates: what a completed attempt must pass before its work is taken.
+
+Each takes facts that somebody else gathered (a diff, two observations, an exit code) and gives a verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from domain.events import GateEvaluated
+from domain.plan import Scope
+from domain.problem import Problem
+
+SCOPE, NO_NEW_PROBLEMS, EFFECT, COMMAND, MERGE = "scope", "no new problems", "effect", "command", "merge"
+
+
+def scope_gate(scope: Scope, changed: Sequence[str]) -> GateEvaluated:
+    """The diff must stay inside the scope; the score is the share of changed files that do."""
+    outside = scope.files_outside(changed)
+    score = 1.0 if not changed else 1.0 - len(outside) / len(changed)
+    detail = f"changed outside its scope: {_listed(outside)}" if outside else f"{len(changed)} files changed"
+    return GateEvaluated(gate=SCOPE, passed=not outside, score=round(score, 4), detail=detail)
+
+
+def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Problem]:
+    """List the problems of `after` that `before` has not, by fingerprint, each as often as it is new."""
+    known = Counter(problem.fingerprint for problem in before)
+    new: list[Problem] = []
+    for problem in after:
+        if known[problem.fingerprint] > 0:
+            known[problem.fingerprint] -= 1
+        else:
+            new.append(problem)
+    return new
+
+
+def no_new_problems_gate(
+    before: Sequence[Problem], after: Sequence[Problem], *, unmasked_allowed: frozenset[str] = frozenset()
+) -> GateEvaluated:
+    """The files may show no problem that they did not show before: a ratchet by fingerprint.
+
+    A message that changes its wording with its neighbours would look new, so a new problem is forgiven where
+    the same file has lost one of the same code. Codes in `unmasked_allowed` may rise freely.
+    """
+    new = new_problems(before, after)
+    gone = Counter((problem.path, problem.code) for problem in new_problems(after, before))
+    worse: list[Problem] = []
+    for problem in new:
+        place = (problem.path, problem.code)
+        if gone[place] > 0:
+            gone[place] -= 1
+        elif problem.code not in unmasked_allowed:
+            worse.append(problem)
+    removed = len(before) - len(after)
+    detail = f"{len(before)} problems before, {len(after)} after"
+    if worse:
+        named = Counter(problem.code or problem.tool for problem in worse)
+        detail = "new: " + ", ".join(f"{code} x{count}" for code, count in sorted(named.items()))
+        detail += f" (first: {worse[0].path}: {worse[0].message.splitlines()[0]})"
+    score = 1.0 if not worse else max(0.0, removed / max(len(before), 1))
+    return GateEvaluated(gate=NO_NEW_PROBLEMS, passed=not worse, score=round(min(score, 1.0), 4), detail=detail)
+
+
+def effect_gate(*, changed: int, before: int, after: int) -> GateEvaluated:
+    """A worker that says it is done must have changed something or have removed something."""
+    passed = changed > 0 or after < before
+    share = 1.0 if before == 0 else max(0.0, (before - after) / before)
+    detail = f"{before - after} of {before} problems removed" if passed else "no file was changed"
+    return GateEvaluated(gate=EFFECT, passed=passed, score=round(min(share, 1.0), 4), required=0.0, detail=detail)
+
+
+def command_gate(command: str, exit_code: int, output: str, seconds: float) -> GateEvaluated:
+    """The user's own check: it passes when the command exits with 0."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    detail = f"{command}: exit {exit_code}" + (f": {lines[-1][:200]}" if exit_code and lines else "")
+    return GateEvaluated(
+        gate=COMMAND,
+        passed=exit_code == 0,
+        score=1.0 if exit_code == 0 else 0.0,
+        detail=detail,
+        seconds=round(seconds, 3),
+    )
+
+
+def merge_gate(conflicts: Sequence[str]) -> GateEvaluated:
+    """The work must merge into the branch; a conflict shows a dependency that the plan did not know."""
+    detail = f"hidden dependency, conflict in {_listed(conflicts)}" if conflicts else ""
+    return GateEvaluated(gate=MERGE, passed=not conflicts, score=0.0 if conflicts else 1.0, detail=detail)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(paths[:3]) + more

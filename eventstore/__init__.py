@@ -1,0 +1,1 @@
+"""The ledger on Postgres: append, read, migrations, and the embedded server."""

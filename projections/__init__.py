@@ -1,0 +1,1 @@
+"""What the events mean to people: progress, status, reports and history, folded from the ledger."""

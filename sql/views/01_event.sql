@@ -1,0 +1,31 @@
+-- Every event in plain columns: who said what about which subtask, and when.
+
+CREATE VIEW analytics.event AS
+SELECT
+    event.position,
+    event.task_id,
+    -- The number of the subtask within its task; NULL for events of the task itself.
+    nullif(split_part(event.stream_id, '.', 2), '')::integer AS subtask,
+    event.version,
+    event.type,
+    event.worker_id,
+    event.lease_epoch,
+    event.occurred_at,
+    event.recorded_at,
+    -- The one thing in the payload that a person would read first.
+    coalesce(
+        event.payload ->> 'title',
+        event.payload ->> 'status',
+        event.payload ->> 'reason',
+        event.payload ->> 'error',
+        event.payload ->> 'detail',
+        event.payload ->> 'summary',
+        event.payload ->> 'name',
+        ''
+    ) AS what,
+    event.payload
+FROM ledger.event;
+
+COMMENT ON VIEW analytics.event IS 'The ledger in plain columns, one row per event; order by position.';
+COMMENT ON COLUMN analytics.event.subtask IS 'Number of the subtask within its task; NULL: the task itself.';
+COMMENT ON COLUMN analytics.event.what IS 'The one thing in the payload that a person would read first.';

@@ -1,0 +1,91 @@
+"""Fixtures on a real Postgres: one server for the session, one migrated database of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from eventstore.embedded import embedded_server
+from eventstore.migrations import migrate
+
+
+@contextmanager
+def _server_folder() -> Iterator[Path]:
+    # pytest's own temporary folders are private, and root's server runs under another account.
+    folder = Path(tempfile.mkdtemp(prefix="pw-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """An empty folder that the embedded server's account can enter."""
+    with _server_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[str]:
+    """The URL of a server whose user may create databases: `PW_TEST_DATABASE_URL`, else an embedded one."""
+    given = os.environ.get("PW_TEST_DATABASE_URL")
+    if given:
+        yield given
+    else:
+        with _server_folder() as folder, embedded_server(folder) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def database_template(database_server: str) -> Iterator[str]:
+    """The name of a migrated database that nobody is connected to."""
+    with _database(database_server, template=None) as url:
+        migrate(url)
+        yield str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def database_url(database_server: str, database_template: str) -> Iterator[str]:
+    """The URL of a migrated database of this test's own, dropped afterwards."""
+    with _database(database_server, template=database_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(database_server: str) -> Iterator[str]:
+    """The URL of a database without a schema, dropped after the test."""
+    with _database(database_server, template=None) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: str, *, template: str | None) -> Iterator[str]:
+    # The name is random, so that several runs may share one server.
+    name = sql.Identifier(f"pw_test_{uuid.uuid4().hex}")
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template or "template0"))
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(create)
+    try:
+        yield _url_of(server, name.as_string().strip('"'))
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _url_of(server: str, database: str) -> str:
+    """The server's URL with another database, as a URL again, because some libraries read nothing else."""
+    parameters = conninfo_to_dict(make_conninfo(server, dbname=database))
+    return f"postgresql:///?{urlencode({name: value for name, value in parameters.items() if value})}"

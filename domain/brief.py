@@ -54,9 +54,7 @@ def _what_was_tried(subtask: SubtaskState) -> str:
 
 def _do_not_touch(subtask: SubtaskState) -> str:
     excluded = subtask.plan.scope.excluded_codes
-    others = (
-        f"- These codes in your files, which are another subtask's: {', '.join(excluded)}.\n" if excluded else ""
-    )
+    others = f"- These codes in your files, which are another subtask's: {', '.join(excluded)}.\n" if excluded else ""
     return (
         "## Do not touch\n\n"
         f"{others}"

@@ -132,9 +132,7 @@ def _cause_unit(problems: Sequence[Problem], group: Group, request: Request) -> 
     return _unit(problems, "cause", group.cause, placed, request)
 
 
-def _unit(
-    problems: Sequence[Problem], kind: UnitKind, title: str, indices: Iterable[int], request: Request
-) -> Unit:
+def _unit(problems: Sequence[Problem], kind: UnitKind, title: str, indices: Iterable[int], request: Request) -> Unit:
     members = tuple(sorted(indices))
     files = frozenset(problems[index].path for index in members)
     return Unit(
@@ -255,7 +253,8 @@ def _subtask(
     local = number >= len(foundations)
     before = (cause for cause, held in enumerate(foundations) if local and not held.isdisjoint(files))
     return PlannedSubtask(
-        title=_title(content, sorted(files), codes),
+        # Postgres keeps no NUL, and a tool's message may hold one.
+        title=_title(content, sorted(files), codes).replace("\0", "?"),
         reason=_reason(content),
         scope=Scope(
             files=tuple(sorted(files)),
@@ -285,8 +284,10 @@ def _title(content: Bin, files: Sequence[str], codes: Iterable[str]) -> str:
         return causes[0] if len(causes) == 1 else f"{causes[0]} (+{len(causes) - 1} more causes)"
     named = sorted(code or "no code" for code in codes)
     listed = ", ".join(named[:3]) + (f" +{len(named) - 3}" if len(named) > 3 else "")
-    where = files[0] if len(files) == 1 else f"{posixpath.commonpath(files) or '.'}: {len(files)} files"
-    return f"{listed} in {where}"
+    if len(files) == 1:
+        return f"{listed} in {files[0]}"
+    common = posixpath.commonpath(files)
+    return f"{listed} in {len(files)} files" + (f" of {common}" if common else "")
 
 
 def _reason(content: Bin) -> str:
@@ -331,9 +332,7 @@ def _recommend(curve: Sequence[WorkerCurvePoint], cores: int | None) -> tuple[in
         if curve[best].makespan_seconds - point.makespan_seconds >= _WORTHWHILE * alone:
             best = number
     chosen = curve[best]
-    said = (
-        f"{chosen.workers} of them take about {chosen.makespan_seconds:.3g} s by simulation, 1 takes {alone:.3g} s"
-    )
+    said = f"{chosen.workers} of them take about {chosen.makespan_seconds:.3g} s by simulation, 1 takes {alone:.3g} s"
     if best + 1 < len(curve):
         rest = min(point.makespan_seconds for point in curve[best + 1 :])
         saved = max(chosen.makespan_seconds - rest, 0.0)

@@ -76,7 +76,7 @@ def _describe(problem: Problem, key: tuple[str, ...]) -> str:
 def _group(kind: UnitKind, cause: str, problems: Sequence[Problem], members: list[int]) -> Group:
     return Group(
         kind=kind,
-        cause=cause,
+        cause=cause.replace("\0", "?"),
         codes=tuple(sorted({problems[index].code for index in members})),
         files=tuple(sorted({problems[index].path for index in members})),
         problems=tuple(sorted(members)),

@@ -92,10 +92,6 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
         """List the subtasks of the present phase, in the order of their numbers."""
         return [subtask for subtask in self.subtasks.values() if subtask.plan.phase == self.phase]
 
-    def decomposed(self) -> bool:
-        """Tell whether the present phase has its plan, whole."""
-        return bool(self.decompositions) and self.decompositions[-1].phase == self.phase
-
 
 # --- evolve ---------------------------------------------------------------------------------------------
 

@@ -104,9 +104,7 @@ class Ledger:
         async with connection:
             yield cls(connection)
 
-    async def append(
-        self, events: Sequence[Event], *, expected: Mapping[str, int] | None = None
-    ) -> list[Receipt]:
+    async def append(self, events: Sequence[Event], *, expected: Mapping[str, int] | None = None) -> list[Receipt]:
         """Store the events in their order and give a receipt for each.
 
         `expected` maps streams to the version they must have now. Raises `VersionConflictError` where one has
@@ -155,9 +153,7 @@ class Ledger:
     ) -> dict[MessageKey, tuple[bytes, int, int]]:
         await cursor.execute(_FIND_MESSAGES, ([e.task_id for e in events], [e.message_id for e in events]))
         found = await cursor.fetchall()
-        return {
-            (task, message): (digest, position, version) for task, message, digest, position, version in found
-        }
+        return {(task, message): (digest, position, version) for task, message, digest, position, version in found}
 
     async def _insert(
         self,

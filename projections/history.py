@@ -49,9 +49,7 @@ _RATIO: LiteralString = """
 """
 
 
-async def calibration(
-    connection: psycopg.AsyncConnection[TupleRow], worker: str, *, cpu_bound: bool
-) -> Calibration:
+async def calibration(connection: psycopg.AsyncConnection[TupleRow], worker: str, *, cpu_bound: bool) -> Calibration:
     """Compare a worker's past attempts with the shipped estimates; neutral where there are none."""
     values = {"worker": worker, "cpu_bound": cpu_bound, "limit": _ATTEMPTS_MAX}
     cursor = await connection.execute(_RATIO, values)

@@ -11,8 +11,8 @@ from domain import events as e
 from domain.events import RecordedEvent
 from domain.lifecycle import TaskState, evolve
 
-#: From this share of the machine's processor time on, workers queue for processors (see `speedup`).
-_SATURATED = 0.7
+#: A worker that uses at least this share of the processors it could have keeps a processor busy.
+_BUSY = 0.5
 
 
 class SubtaskReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +86,8 @@ class _Tally:
         self.gates = 0.0
         self.counts = {"rejected": 0, "lost": 0, "conflicts": 0}
         self.per_subtask: dict[str, dict[str, float]] = {}
+        #: The most workers that held a subtask at once.
+        self.peak = 0
         self._last: datetime | None = None
         self._since: dict[str, datetime] = {}
 
@@ -100,12 +102,11 @@ class _Tally:
         self._add_work(event)
 
     def _add_work(self, event: e.Event) -> None:
-        own = self.per_subtask.setdefault(
-            event.stream_id, {"attempts": 0, "rejected": 0, "lost": 0, "seconds": 0.0}
-        )
+        own = self.per_subtask.setdefault(event.stream_id, {"attempts": 0, "rejected": 0, "lost": 0, "seconds": 0.0})
         match event.body:
             case e.SubtaskClaimed():
                 self._since[event.stream_id] = event.occurred_at
+                self.peak = max(self.peak, len(self._since))
                 own["attempts"] += 1
             case e.Completed(result=result):
                 self._end_work(event, own)
@@ -161,14 +162,17 @@ class _Tally:
     def _alone(self, cores: int) -> tuple[float, str]:
         """Estimate what one worker alone would have needed, from what was measured.
 
-        Workers that wait for a processor seem to take longer than they would alone, so where they kept the machine
-        busy their processor time counts, and their time from claim to end only where they did not.
+        Workers that share processors each take longer than one would alone. So where they kept the processors
+        busy, only as much of their time counts as there were processors for.
         """
-        if self.wall and self.cpu / (self.wall * cores) >= _SATURATED / 2 and self.cpu < self.worker:
-            return self.cpu, (
-                f"the workers' processor time ({self.cpu:.1f} s) over wall time: they shared {cores} processors"
+        share = min(1.0, cores / max(self.peak, 1))
+        if share < 1.0 and self.cpu >= _BUSY * self.worker * share:
+            alone = max(self.cpu, self.worker * share)
+            return alone, (
+                f"{alone:.1f} s over the wall time: {self.peak} workers shared {cores} processors, so {share:.0%} of "
+                f"their time"
             )
-        return self.worker, f"the sum of worker time ({self.worker:.1f} s) over wall time"
+        return self.worker, f"worker time over wall time, with up to {self.peak} workers at once"
 
     def _subtask(self, state: TaskState, name: str) -> SubtaskReport:
         subtask = next(s for s in state.subtasks.values() if s.id == name)

@@ -25,9 +25,7 @@ _PROGRESS_SECONDS = 1.0
 class LiveView:
     """Draws a task's state again and again; the state is asked for, never kept."""
 
-    def __init__(
-        self, console: Console, state: Callable[[], TaskState | None], now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, console: Console, state: Callable[[], TaskState | None], now: Callable[[], datetime]) -> None:
         self._state = state
         self._now = now
         self._progress: tuple[datetime, int, Progress] | None = None
@@ -46,9 +44,7 @@ class LiveView:
         left = ""
         if measured.eta is not None:
             left = f"about {span(measured.eta.p50)} left (80 %: under {span(measured.eta.p80)})"
-        counts = (
-            f"{measured.accepted} of {measured.total} accepted, {measured.live} live, {measured.waiting} waiting"
-        )
+        counts = f"{measured.accepted} of {measured.total} accepted, {measured.live} live, {measured.waiting} waiting"
         if measured.held:
             counts += f", {measured.held} held"
         table.add_row(

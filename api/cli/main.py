@@ -26,7 +26,7 @@ app.command()(migrate)
 
 @app.callback()
 def options(
-    *, show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Take the options that stand before a verb."""
     if show_version:

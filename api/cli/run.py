@@ -37,7 +37,7 @@ from eventstore.folders import data_folder
 from projections.report import RunReport
 
 
-def run(  # noqa: PLR0913 - one parameter per option of the command
+def run(
     path: Annotated[Path, typer.Argument(help="A folder inside a git repository.")] = Path(),
     tool: Annotated[str | None, typer.Option(help="The tool that finds the problems: ruff, cargo, mypy.")] = None,
     tool_args: Annotated[str, typer.Option(help="Further arguments for --tool, as one string.")] = "",
@@ -64,14 +64,10 @@ def run(  # noqa: PLR0913 - one parameter per option of the command
     gate: Annotated[
         list[str] | None, typer.Option(help="A check that work must pass, without a shell; may be repeated.")
     ] = None,
-    time_budget: Annotated[
-        float, typer.Option(min=1.0, help="Seconds that an attempt may take at least.")
-    ] = 1800.0,
+    time_budget: Annotated[float, typer.Option(min=1.0, help="Seconds that an attempt may take at least.")] = 1800.0,
     attempts: Annotated[int, typer.Option(min=1, max=20, help="Failed attempts before a subtask is held.")] = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Fast-forward your checkout to the result.")] = False,
-    resume: Annotated[
-        str | None, typer.Option(help="Take up a task again: its name, a part of it, or last.")
-    ] = None,
+    resume: Annotated[str | None, typer.Option(help="Take up a task again: its name, a part of it, or last.")] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.table,
     database_url: Annotated[
         str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")

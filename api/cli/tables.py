@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -52,14 +53,16 @@ def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
     return table
 
 
-def plan_table(plan: Plan, phase: int, first: int) -> Table:
-    """Show the subtasks of a plan, numbered from `first`, with the reason for each."""
+def plan_table(plan: Plan, phase: int, first: int) -> RenderableType:
+    """Show the subtasks of a plan, numbered from `first`, and below them the reasons, each once."""
     table = _table(
         f"Round {phase}: {len(plan.subtasks)} subtasks ({plan.strategy})",
-        "#", "what", "files", "problems", "codes", "effort P50 / P80", "why",
+        "#", "what", "files", "problems", "codes", "effort P50/P80", "why",
         right=("#", "files", "problems", "codes"),
     )  # fmt: skip
+    letters: dict[str, str] = {}
     for number, subtask in enumerate(plan.subtasks[:_ROWS_MAX], start=first):
+        letter = letters.setdefault(subtask.reason, _letter(len(letters)))
         table.add_row(
             str(number),
             Text(subtask.title),
@@ -67,11 +70,18 @@ def plan_table(plan: Plan, phase: int, first: int) -> Table:
             str(len(subtask.problems)),
             str(len(subtask.scope.codes)),
             f"{span(subtask.effort.p50)} / {span(subtask.effort.p80)}",
-            Text(subtask.reason),
+            letter,
         )
     if len(plan.subtasks) > _ROWS_MAX:
         table.add_row("...", f"and {len(plan.subtasks) - _ROWS_MAX} more")
-    return table
+    reasons = [Text(f"{letter}: {reason}") for reason, letter in letters.items()]
+    return Group(table, *reasons)
+
+
+def _letter(number: int) -> str:
+    """Number by letters: a, b ... z, aa, ab ..."""
+    head, tail = divmod(number, 26)
+    return (_letter(head - 1) if head else "") + chr(ord("a") + tail)
 
 
 def codes_table(report: RunReport) -> Table:

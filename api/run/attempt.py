@@ -91,9 +91,7 @@ class Attempt:
             codes=scope.codes,
         )
         stdin = self._brief if options.worker.brief_on_stdin else Path(os.devnull)
-        process = host.start(
-            argv, cwd=self.worktree, env=self._environment(options), stdin=stdin, output=self.output
-        )
+        process = host.start(argv, cwd=self.worktree, env=self._environment(options), stdin=stdin, output=self.output)
         try:
             await tell(e.Started())
             ended = await self._follow(process, scope.time_budget_seconds, tell)

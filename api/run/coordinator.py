@@ -96,7 +96,7 @@ class Coordinator:
         self._problems: Sequence[Problem] = ()
         self._baseline = Baseline(())
         self._merging = asyncio.Lock()
-        self._worktrees: dict[WorkerId, Path] = {}
+        self._prepared: set[WorkerId] = set()
 
     @property
     def _state(self) -> TaskState:
@@ -116,15 +116,16 @@ class Coordinator:
             await asyncio.shield(self._clean_up())
 
     async def _clean_up(self) -> None:
-        for path in [*self._worktrees.values(), self._folder / "observe"]:
+        # By what is there, not by what this process made: a run that was killed leaves its worktrees behind.
+        for path in (*sorted(self._folder.glob("w*")), self._folder / "observe"):
             await self._repository.remove_worktree(path)
 
     # --- one phase --------------------------------------------------------------------------------------
 
     async def _phase(self, given: GivenReport | None) -> bool:
         """Do one round; tell whether there is to be another."""
-        if self._state.decomposed():
-            await self._recall_problems()
+        if _more_to_come(self._state):
+            await self._recall_phase()
         elif not await self._plan_phase(given):
             return False
         # The branch follows the ledger: a run that was killed may have left it behind.
@@ -139,7 +140,7 @@ class Coordinator:
     async def _plan_phase(self, given: GivenReport | None) -> bool:
         """Observe and decompose; tell whether there is work. Ends the task where there is none."""
         phase = len(self._state.decompositions) + 1
-        before = self._problems if phase > 1 else None
+        before = (self._problems or await self._recall_problems()) if phase > 1 else None
         observation, report = await self._observe(phase, given)
         if phase == 1:
             await self._check_gates(self._folder / "observe")
@@ -199,9 +200,7 @@ class Coordinator:
                 continue
             gate = await run_gate(command, tree, (), self._journal.clock)
             if not gate.passed:
-                raise ToolError(
-                    f"a gate fails before anything has changed, so no work could pass it: {gate.detail}"
-                )
+                raise ToolError(f"a gate fails before anything has changed, so no work could pass it: {gate.detail}")
 
     async def _observation_tree(self, commit: str) -> Path:
         tree = self._folder / "observe"
@@ -211,18 +210,22 @@ class Coordinator:
             await self._repository.add_worktree(tree, commit)
         return tree
 
-    async def _recall_problems(self) -> None:
-        """Read the present phase's problems again from the raw output in the ledger."""
-        observation = self._state.observations[-1]
-        data = await self._artifacts.fetch(self._state.id, observation.artifact)
-        prefix = self._state.submitted.prefix
-        self._problems = read(data, format=observation.format, root=observation.root, prefix=prefix).problems
+    async def _recall_phase(self) -> None:
+        """Have again what a run that was taken up does not remember: the problems, and what the files show now."""
+        self._problems = await self._recall_problems()
         self._baseline = Baseline(self._problems)
-        if self._state.head != observation.commit:
+        if self._state.head != self._state.observations[-1].commit:
             # Work was accepted since: what the files show now is not what was observed.
             tree = await self._observation_tree(self._state.head)
-            _, report = await observe(self._options.tool, tree, prefix)
+            _, report = await observe(self._options.tool, tree, self._state.submitted.prefix)
             self._baseline = Baseline(report.problems)
+
+    async def _recall_problems(self) -> Sequence[Problem]:
+        """Read the latest observation's problems again from the raw output in the ledger."""
+        seen = self._state.observations[-1]
+        data = await self._artifacts.fetch(self._state.id, seen.artifact)
+        prefix = self._state.submitted.prefix
+        return read(data, format=seen.format, root=seen.root, prefix=prefix).problems
 
     def _plan_drafts(self, phase: int, groups: Sequence[Group], plan: Plan) -> list[Draft]:
         """Put a phase's analysis, plan and subtasks into one transaction: a plan is there whole or not."""
@@ -367,13 +370,13 @@ class Coordinator:
             return e.Failed(error=f"{attempt.folder}: {error.strerror}")
 
     async def _prepare_worktree(self, worker_id: WorkerId, path: Path, commit: str) -> None:
-        if worker_id in self._worktrees:
+        if worker_id in self._prepared:
             await self._repository.reset_worktree(path, commit)
             return
         # What a killed run left behind is not to be trusted.
         await self._repository.remove_worktree(path)
-        self._worktrees[worker_id] = path
         await self._repository.add_worktree(path, commit)
+        self._prepared.add(worker_id)
 
     async def _take_in(self, attempt: Attempt, ending: Ending) -> None:
         subtask = attempt.subtask
@@ -423,9 +426,7 @@ class Coordinator:
             await self._journal.command(release, *verdict.gates, gate)
             return
         commit = await self._repository.commit_tree(tree, head, message)
-        accept = Accept(
-            subtask_id=subtask.id, epoch=subtask.epoch, commit=commit, files_changed=len(verdict.changed)
-        )
+        accept = Accept(subtask_id=subtask.id, epoch=subtask.epoch, commit=commit, files_changed=len(verdict.changed))
         await self._journal.command(accept, *verdict.gates, gate)
         if self._options.tool.scoped:
             self._baseline.replace(subtask.plan.scope.files, verdict.after)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from domain.readers.reading import read
 
 from api.run.git import environment_without_git
 from api.run.process import run_command
 from domain.errors import ReportError, ToolError, UsageError
+from domain.readers.reading import read
 from domain.readers.report import Report
 
 #: Stands in a command for the paths to look at; a tool without it always looks at everything.

@@ -155,13 +155,17 @@ def _range(place: _Span) -> Range | None:
 
 def _first_inside(spans: list[_Span], tree: Tree) -> _Span | None:
     """Find the first place inside the tree: primary places first, each with the macro calls that led to it."""
-    for part in sorted(spans, key=lambda each: not each.is_primary):
+    for part in _primary_first(spans):
         place: _Span | None = part
         while place is not None:
             if _is_inside(place, tree):
                 return place
             place = place.expansion.span if place.expansion else None
     return None
+
+
+def _primary_first(spans: list[_Span]) -> list[_Span]:
+    return sorted(spans, key=lambda part: not part.is_primary)
 
 
 def _is_inside(place: _Span, tree: Tree) -> bool:
@@ -172,9 +176,9 @@ def _is_inside(place: _Span, tree: Tree) -> bool:
 
 
 def _related(message: _Message, place: _Span | None) -> Iterator[str]:
-    """Tell the text beside the message: labels of the primary places, then notes and helps without an edit."""
-    for part in message.spans:
-        if part.is_primary and part.label:
+    """Tell the text beside the message: labels, the primary first, then notes and helps without an edit."""
+    for part in _primary_first(message.spans):
+        if part.label:
             yield part.label
         if part.is_primary and place is None:
             yield f"at {_where(part)}"

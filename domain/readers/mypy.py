@@ -69,9 +69,7 @@ def read(data: bytes, tree: Tree) -> Report:
     return gathering.report()
 
 
-def _take(
-    record: _Record, last: tuple[str, int] | None, gathering: Gathering, tree: Tree
-) -> tuple[str, int] | None:
+def _take(record: _Record, last: tuple[str, int] | None, gathering: Gathering, tree: Tree) -> tuple[str, int] | None:
     """Take a record, and tell the place to which notes may still be added."""
     place = (tree.place(record.file), record.line)
     if record.severity != "note":
@@ -92,9 +90,7 @@ def _problem(record: _Record, path: str) -> Problem:
         path=path,
         code=record.code or "",
         severity=severity,
-        range=span(
-            record.line, record.column + 1, record.end_line, None if end_column is None else end_column + 1
-        ),
+        range=span(record.line, record.column + 1, record.end_line, None if end_column is None else end_column + 1),
         related=tuple(record.hint.split("\n")) if record.hint else (),
     )
 

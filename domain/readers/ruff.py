@@ -58,7 +58,7 @@ _ARRAY = msgspec.json.Decoder(list[_Record])
 def recognises(head: bytes) -> bool:
     """Tell whether the beginning of an input looks like this format."""
     empty_array = re.fullmatch(rb"\s*\[\s*\]\s*", head) is not None
-    return empty_array or all(key in head for key in (b'"filename"', b'"location"', b'"end_location"'))
+    return empty_array or all(key in head for key in (b'"filename"', b'"location"', b'"row"'))
 
 
 def read(data: bytes, tree: Tree) -> Report:

@@ -33,9 +33,7 @@ class Artifact(msgspec.Struct, rename="camel", gc=False):
     location: ArtifactLocation | None = None
 
 
-def path_of(
-    location: ArtifactLocation, bases: Mapping[str, ArtifactLocation], artifacts: Sequence[Artifact]
-) -> str:
+def path_of(location: ArtifactLocation, bases: Mapping[str, ArtifactLocation], artifacts: Sequence[Artifact]) -> str:
     """Tell the path that a location means, relative to where the tool ran or absolute; "" where it names none.
 
     A base without a URI, such as `%SRCROOT%` by custom, stands for where the tool ran.

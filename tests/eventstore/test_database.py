@@ -92,9 +92,7 @@ def test_a_shown_url_has_no_user_and_no_password(url: str, shown: str) -> None:
 
 
 _REFUSED = 'connection failed: connection to server at "::1", port 1 failed: Connection refused'
-_WRONG_PASSWORD = (
-    'connection to server at "h", port 1 failed: FATAL:  password authentication failed for user "me"'
-)
+_WRONG_PASSWORD = 'connection to server at "h", port 1 failed: FATAL:  password authentication failed for user "me"'
 
 
 @pytest.mark.parametrize(

@@ -85,9 +85,7 @@ def test_the_first_use_of_an_empty_folder_gives_a_database(server_folder: Path) 
 
 def test_acknowledged_commits_are_durable_by_the_servers_settings(used_folder: Path) -> None:
     with embedded_server(used_folder) as url, psycopg.connect(url) as connection:
-        row = connection.execute(
-            "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
-        ).fetchone()
+        row = connection.execute("SELECT current_setting('fsync'), current_setting('synchronous_commit')").fetchone()
     assert row == ("on", "on")
 
 
@@ -99,9 +97,7 @@ def test_the_server_listens_on_a_private_socket_only(used_folder: Path) -> None:
     assert mode == 0o700
 
 
-def test_a_port_meant_for_another_server_changes_nothing(
-    used_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_port_meant_for_another_server_changes_nothing(used_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPORT", "6543")
     monkeypatch.setenv("PGDATA", "/nowhere")
     with embedded_server(used_folder) as url:
@@ -242,9 +238,7 @@ def test_an_unfinished_creation_is_begun_again(server_folder: Path) -> None:
     assert not (server_folder / ".cluster-dead").exists()
 
 
-def test_without_any_postgres_the_error_says_what_to_do(
-    server_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_postgres_the_error_says_what_to_do(server_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "_wheel_folder", lambda: None)
     monkeypatch.setattr(programs, "_system_folders", list)
     with (

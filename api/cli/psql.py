@@ -1,0 +1,31 @@
+"""`pw psql`: Postgres's own client on the ledger's database."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Annotated
+
+import typer
+
+from api.cli.console import one_line_errors
+from domain.errors import ToolError
+from eventstore.database import open_database
+from eventstore.folders import data_folder
+from eventstore.programs import find_client
+
+
+def psql(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Further arguments of psql, such as -c 'SELECT ...' or -f FILE.")
+    ] = None,
+    database_url: Annotated[
+        str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
+    ] = None,
+) -> None:
+    """Open psql on the ledger: views in schema analytics, events in ledger.event."""
+    with one_line_errors(), open_database(database_url, data_folder()) as url:
+        client = find_client()
+        if client is None:
+            raise ToolError("psql is not installed")
+        ended = subprocess.run([str(client), url, *(arguments or [])], check=False)
+    raise typer.Exit(ended.returncode)

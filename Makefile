@@ -40,6 +40,10 @@ test: setup ## Run all tests
 demo: setup ## Show a whole run from tool output to merged work
 	$(BIN)/python benchmarks/demo.py
 
+.PHONY: bench
+bench: setup ## Measure runs with 1, 2 and 8 workers beside ruff alone, three times each
+	$(BIN)/python benchmarks/demo.py --repeat 3
+
 .PHONY: check
 check: setup ## Look for faults without running: ruff, mypy, import rules
 	$(BIN)/ruff check

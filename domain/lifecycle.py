@@ -53,9 +53,10 @@ class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     note: str = ""
     issue: e.Issue | None = None
-    claimed_at: datetime | None = None
+    #: When the present worker began; None before its first word.
+    started_at: datetime | None = None
     ended_at: datetime | None = None
-    #: Seconds under a lease, over all attempts that have ended.
+    #: Seconds from a worker's first word to its last, over all attempts that have ended.
     worked_seconds: float = 0.0
     history: tuple[AttemptNote, ...] = ()
 
@@ -161,20 +162,23 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
                 epoch=event.lease_epoch or subtask.epoch + 1,
                 worker_id=event.worker_id,
                 base_commit=base,
-                claimed_at=event.occurred_at,
+                started_at=None,
                 completed=0,
                 total=len(subtask.plan.scope.files),
                 note="",
                 issue=None,
             )
         case e.Started():
-            return change(subtask, status="running", issue=None)
+            return change(subtask, status="running", issue=None, started_at=event.occurred_at)
         case e.Progress(completed=completed, total=total, status=note):
             return change(subtask, status="running", completed=completed, total=total, note=note, issue=None)
         case e.Blocked(issue=issue, context=context):
             return change(subtask, status="blocked", issue=issue, note=context)
         case e.Completed(summary=summary):
-            return change(subtask, status="reported", note=summary, issue=None)
+            worked = _worked(subtask, event)
+            return change(
+                subtask, status="reported", note=summary, issue=None, worked_seconds=worked, started_at=None
+            )
         case e.Failed(error=error):
             return _end_attempt(subtask, event, error, failures=1)
         case e.LeaseExpired(reason=reason):
@@ -195,8 +199,6 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
 def _end_attempt(
     subtask: SubtaskState, event: e.Event, what: str, *, failures: int = 0, losses: int = 0
 ) -> SubtaskState:
-    since = subtask.claimed_at
-    worked = (event.occurred_at - since).total_seconds() if since and subtask.status in LIVE else 0.0
     note = AttemptNote(epoch=subtask.epoch, worker_id=subtask.worker_id or "", what=what)
     return msgspec.structs.replace(
         subtask,
@@ -205,12 +207,18 @@ def _end_attempt(
         note=what,
         issue=None,
         completed=0,
-        claimed_at=None,
+        started_at=None,
         failures=subtask.failures + failures,
         losses=subtask.losses + losses,
-        worked_seconds=subtask.worked_seconds + max(worked, 0.0),
+        worked_seconds=_worked(subtask, event),
         history=(*subtask.history, note) if what else subtask.history,
     )
+
+
+def _worked(subtask: SubtaskState, event: e.Event) -> float:
+    if subtask.started_at is None:
+        return subtask.worked_seconds
+    return subtask.worked_seconds + max((event.occurred_at - subtask.started_at).total_seconds(), 0.0)
 
 
 # --- decide ---------------------------------------------------------------------------------------------

@@ -100,9 +100,9 @@ def _draw(subtask: SubtaskState, bias: float, now: datetime, source: random.Rand
     effort = subtask.plan.effort
     sigma = max(math.log(max(effort.p95, 1e-6) / max(effort.p50, 1e-6)) / 1.6449, 0.05)
     mean = math.log(max(effort.p50, 1e-6)) + bias
-    if subtask.status not in LIVE or subtask.claimed_at is None:
+    if subtask.status not in LIVE or subtask.started_at is None:
         return math.exp(mean + sigma * source.gauss(0.0, 1.0))
-    elapsed = max((now - subtask.claimed_at).total_seconds(), 1e-3)
+    elapsed = max((now - subtask.started_at).total_seconds(), 1e-3)
     if subtask.fraction >= 0.1:
         # A worker that reports its progress measures itself: its own pace beats the estimate.
         return elapsed * (1.0 / min(subtask.fraction, 0.999) - 1.0)

@@ -15,7 +15,7 @@ _ATTEMPTS_MAX = 200
 #: Prior strength of "the shipped estimates are right", in attempts.
 _SHRINKAGE = 3
 
-# Accepted attempts of a worker, by its name in the task's options: how the time from claim to completion (or the
+# Accepted attempts of a worker, by its name in the task's options: how the time from start to completion (or the
 # processor time, for workers that keep a processor busy and so slow each other down) compares with the shipped
 # estimate, as a mean of logarithms.
 _RATIO: LiteralString = """
@@ -23,7 +23,7 @@ _RATIO: LiteralString = """
         SELECT
             CASE WHEN %(cpu_bound)s
                 THEN (completed.payload #>> '{result,cpu_seconds}')::float8
-                ELSE extract(epoch FROM completed.occurred_at - claimed.occurred_at)::float8
+                ELSE extract(epoch FROM completed.occurred_at - started.occurred_at)::float8
             END AS seconds,
             (planned.payload #>> '{effort,prior}')::float8 AS prior
         FROM ledger.event AS submitted
@@ -32,9 +32,9 @@ _RATIO: LiteralString = """
         JOIN ledger.event AS completed
             ON completed.task_id = accepted.task_id AND completed.stream_id = accepted.stream_id
             AND completed.type = 'completed' AND completed.lease_epoch = accepted.lease_epoch
-        JOIN ledger.event AS claimed
-            ON claimed.task_id = accepted.task_id AND claimed.stream_id = accepted.stream_id
-            AND claimed.type = 'subtask_claimed' AND claimed.lease_epoch = accepted.lease_epoch
+        JOIN ledger.event AS started
+            ON started.task_id = accepted.task_id AND started.stream_id = accepted.stream_id
+            AND started.type = 'started' AND started.lease_epoch = accepted.lease_epoch
         JOIN ledger.event AS planned
             ON planned.task_id = accepted.task_id AND planned.stream_id = accepted.stream_id
             AND planned.version = 1

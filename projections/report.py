@@ -50,7 +50,7 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     phases: int
     #: From the first to the last event, without the time in which the task was paused or nobody ran it.
     wall_seconds: float
-    #: Time from claim to the worker's last word, summed over all attempts.
+    #: Time from the worker's first word to its last, summed over all attempts.
     worker_seconds: float
     #: Processor time of the worker processes, where they said it.
     worker_cpu_seconds: float
@@ -86,7 +86,7 @@ class _Tally:
         self.gates = 0.0
         self.counts = {"rejected": 0, "lost": 0, "conflicts": 0}
         self.per_subtask: dict[str, dict[str, float]] = {}
-        #: The most workers that held a subtask at once.
+        #: The most workers that worked at once.
         self.peak = 0
         self._last: datetime | None = None
         self._since: dict[str, datetime] = {}
@@ -105,9 +105,10 @@ class _Tally:
         own = self.per_subtask.setdefault(event.stream_id, {"attempts": 0, "rejected": 0, "lost": 0, "seconds": 0.0})
         match event.body:
             case e.SubtaskClaimed():
+                own["attempts"] += 1
+            case e.Started():
                 self._since[event.stream_id] = event.occurred_at
                 self.peak = max(self.peak, len(self._since))
-                own["attempts"] += 1
             case e.Completed(result=result):
                 self._end_work(event, own)
                 self.cpu += float(result.get("cpu_seconds", 0.0))

@@ -81,7 +81,8 @@ def _bars(state: TaskState) -> list[RenderableType]:
 
 
 def _doing(subtask: SubtaskState) -> Text:
-    what = "gates and merge" if subtask.status == "reported" else subtask.note or subtask.plan.title
+    stages = {"claimed": "getting its worktree ready", "reported": "gates and merge"}
+    what = stages.get(subtask.status) or subtask.note or subtask.plan.title
     text = Text.assemble(f"{short(subtask.id)} ", styled(subtask.status), f" {what}")
     text.truncate(90, overflow="ellipsis")
     return text

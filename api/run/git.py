@@ -85,7 +85,9 @@ class Repository:
     async def add_worktree(self, path: Path, commit: str) -> None:
         """Make a worktree without a branch."""
         async with self._worktrees:
-            await self.git("worktree", "add", "--detach", "--force", "-q", str(path), commit)
+            await self.git("worktree", "add", "--detach", "--force", "--no-checkout", "-q", str(path), commit)
+        # The files take most of the time, and for them nobody has to wait in line.
+        await Repository(path).git("reset", "-q", "--hard")
 
     async def remove_worktree(self, path: Path) -> None:
         """Remove a worktree and all in it; one that is gone already is no error."""

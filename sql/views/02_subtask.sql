@@ -36,13 +36,13 @@ latest AS (
     ORDER BY task_id, stream_id, version DESC
 ),
 
--- One row per attempt: from the claim to the worker's last word.
+-- One row per attempt: from the worker's first word to its last.
 attempt AS (
     SELECT
         task_id,
         stream_id,
         lease_epoch,
-        min(occurred_at) FILTER (WHERE type = 'subtask_claimed') AS claimed_at,
+        min(occurred_at) FILTER (WHERE type = 'started') AS started_at,
         min(occurred_at) FILTER (
             WHERE type IN ('completed', 'failed', 'lease_expired', 'subtask_released')
         ) AS ended_at,
@@ -63,7 +63,7 @@ effort AS (
         count(*) AS attempts,
         count(*) FILTER (WHERE failed) AS failures,
         count(*) FILTER (WHERE lost) AS losses,
-        coalesce(sum(extract(epoch FROM ended_at - claimed_at)), 0) AS worker_seconds
+        coalesce(sum(extract(epoch FROM ended_at - started_at)), 0) AS worker_seconds
     FROM attempt
     GROUP BY task_id, stream_id
 )
@@ -102,5 +102,5 @@ COMMENT ON VIEW analytics.subtask IS 'One row per subtask: what it is, how it st
 COMMENT ON COLUMN analytics.subtask.failures IS 'Attempts that failed or whose work a gate refused.';
 COMMENT ON COLUMN analytics.subtask.losses IS 'Attempts whose worker was lost; they say nothing about the subtask.';
 COMMENT ON COLUMN analytics.subtask.estimated_seconds IS 'Median of the estimate that it was planned with.';
-COMMENT ON COLUMN analytics.subtask.worker_seconds IS 'From claim to the worker''s last word, over all attempts.';
+COMMENT ON COLUMN analytics.subtask.worker_seconds IS 'From the worker''s first word to its last, over all attempts.';
 COMMENT ON COLUMN analytics.subtask.fraction IS 'Share that is done, 0 to 1; 0.99 until the gates have decided.';

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Bench
+
+
+def test_removes_all_problems_on_a_branch_and_leaves_the_checkout_alone(bench: Bench, fix_all: str) -> None:
+    report = bench.run("--tool", "ruff", "--worker", fix_all)
+    assert bench.tree(report["branch"]) == bench.fixed_tree()
+    assert bench.tree("HEAD") == bench.tree(bench.base)
+    assert bench.nothing_left_behind()
+
+
+def test_the_branch_is_named_after_the_task(bench: Bench) -> None:
+    report = bench.run("--tool", "ruff")
+    assert report["branch"] == f"pw/{report['task_id']}"
+
+
+def test_ruff_fix_leaves_what_it_has_no_safe_fix_for_and_says_so(bench: Bench) -> None:
+    report = bench.run("--tool", "ruff")
+    assert report["before"] == {"F401": 24, "I001": 12, "E711": 12}
+    assert report["after"] == {"E711": 12}
+    assert report["reason"] == "12 problems are left, none of which ruff-fix has a fix for"
+
+
+def test_ruff_fix_with_unsafe_fixes_leaves_nothing(bench: Bench) -> None:
+    report = bench.run("--tool", "ruff", "--worker", "ruff-fix --unsafe-fixes")
+    assert report["after"] == {}
+    assert bench.tree(report["branch"]) == bench.fixed_tree()
+
+
+def test_json_is_one_object_with_what_the_run_cost(bench: Bench) -> None:
+    ran = bench.pw("run", "--tool", "ruff", "-o", "json")
+    report = json.loads(ran.stdout)
+    wanted = "task_id branch before after accepted rejected wall_seconds worker_seconds speedup"
+    assert set(wanted.split()) <= set(report)
+    assert report["speedup"] == pytest.approx(report["worker_seconds"] / report["wall_seconds"], abs=0.01)
+
+
+def test_json_leaves_standard_error_silent(bench: Bench) -> None:
+    assert bench.pw("run", "--tool", "ruff", "-o", "json").stderr == ""
+
+
+def test_tables_tell_people_the_outcome_and_the_branch(bench: Bench) -> None:
+    ran = bench.pw("run", "--tool", "ruff")
+    assert "completed" in ran.stdout
+    assert "pw/repository-" in ran.stdout
+
+
+def test_apply_fast_forwards_the_checkout(bench: Bench, fix_all: str) -> None:
+    report = bench.run("--tool", "ruff", "--worker", fix_all, "--apply")
+    assert bench.tree("main") == bench.tree(report["branch"])
+    assert bench.nothing_left_behind()
+
+
+def test_apply_refuses_a_checkout_that_has_gone_another_way(bench: Bench, fix_all: str, run_git) -> None:
+    gate = f"git -C {bench.repository} commit -q --allow-empty -m other"
+    bench.environment |= {"EMAIL": "tester@example.org"}
+    run_git(bench.repository, "config", "user.name", "Tester")
+    line = bench.refused("--tool", "ruff", "--worker", fix_all, "--gate", gate, "--apply")
+    assert "could not be applied" in line
+    assert "git merge pw/repository-" in line
+
+
+def test_one_worker_and_four_make_the_same_tree(bench: Bench, fix_all: str) -> None:
+    alone, together = (bench.run("--tool", "ruff", "--worker", fix_all, "-j", jobs) for jobs in ("1", "4"))
+    assert len(together["subtasks"]) == 4
+    assert bench.tree(alone["branch"]) == bench.tree(together["branch"])
+
+
+@pytest.mark.parametrize("strategy", ["code", "directory"])
+def test_every_strategy_ends_in_the_same_tree(bench: Bench, strategy: str) -> None:
+    report = bench.run("--tool", "ruff", "--worker", "ruff-fix --unsafe-fixes", "-j", "2", "--strategy", strategy)
+    assert report["after"] == {}
+    assert bench.tree(report["branch"]) == bench.fixed_tree()
+
+
+def test_every_accepted_subtask_is_a_commit_that_names_it(bench: Bench, fix_all: str, run_git) -> None:
+    report = bench.run("--tool", "ruff", "--worker", fix_all, "-j", "3")
+    log = run_git(
+        bench.repository, "log", "--format=%(trailers:key=Parallel-Workers-Subtask,valueonly)", report["branch"]
+    )
+    assert set(log.split()) == {subtask["id"] for subtask in report["subtasks"]}
+
+
+def test_a_subdirectory_is_looked_at_alone(bench: Bench, fix_all: str, run_git) -> None:
+    other = bench.repository / "other"
+    other.mkdir()
+    (other / "n.py").write_text("import os\n")
+    run_git(bench.repository, "add", "-A")
+    run_git(bench.repository, "commit", "-q", "-m", "two")
+    report = bench.run("other", "--tool", "ruff", "--worker", fix_all)
+    assert report["before"] == {"F401": 1}
+    assert run_git(bench.repository, "diff", "--name-only", "main", report["branch"]) == "other/n.py"
+
+
+def test_a_clean_tree_is_done_at_once(bench: Bench, fix_all: str) -> None:
+    bench.run("--tool", "ruff", "--worker", fix_all, "--apply")
+    report = bench.run("--tool", "ruff", "--worker", fix_all)
+    assert (report["status"], report["reason"], report["subtasks"]) == ("completed", "nothing is left", [])
+
+
+@pytest.mark.parametrize("form", ["json", "json-lines", "sarif"])
+def test_a_report_that_exists_already_is_the_first_observation(bench: Bench, fix_all: str, form: str) -> None:
+    problems = bench.folder / "report"
+    command = ["ruff", "check", "--no-cache", "--output-format", form, "-o", str(problems), "--exit-zero"]
+    subprocess.run(command, cwd=bench.repository, env=bench.environment, check=True)
+    report = bench.run("--problems", str(problems), "--worker", fix_all)
+    assert report["before"] == {"F401": 24, "I001": 12, "E711": 12}
+    assert bench.tree(report["branch"]) == bench.fixed_tree()
+
+
+def test_a_report_may_come_from_standard_input(bench: Bench) -> None:
+    command = ["ruff", "check", "--no-cache", "--output-format", "json", "--exit-zero"]
+    ruff = subprocess.run(command, cwd=bench.repository, env=bench.environment, capture_output=True, check=True)
+    report = bench.run("--problems", "-", "--tool", "ruff", stdin=ruff.stdout.decode())
+    assert report["after"] == {"E711": 12}
+
+
+def test_damaged_records_of_a_report_are_left_out_and_counted(bench: Bench, fix_all: str) -> None:
+    command = ["ruff", "check", "--no-cache", "--output-format", "json-lines", "--exit-zero"]
+    ruff = subprocess.run(command, cwd=bench.repository, env=bench.environment, capture_output=True, check=True)
+    whole = ruff.stdout.decode().splitlines()
+    cut = "\n".join([*whole[:-1], whole[-1][:40]])
+    bench.run("--problems", "-", "--tool", "ruff", "--worker", fix_all, stdin=cut)
+    first = bench.payloads("problems_observed")[0]
+    assert (first["problems"], first["damaged"]) == (47, 1)
+
+
+def test_the_users_own_tool_command(bench: Bench, fix_all: str) -> None:
+    command = "ruff check --no-cache --output-format sarif --select F401 {files}"
+    report = bench.run("--tool-command", command, "--worker", fix_all)
+    assert report["before"] == {"F401": 24}
+    assert report["after"] == {}
+
+
+def test_a_tool_that_cannot_look_at_single_files_looks_at_all(bench: Bench, fix_all: str) -> None:
+    command = "ruff check --no-cache --output-format json --exit-zero ."
+    report = bench.run("--tool-command", command, "--worker", fix_all, "-j", "2")
+    assert report["after"] == {}
+
+
+def test_a_worker_is_told_its_brief_its_files_and_its_codes(bench: Bench) -> None:
+    source = "fix(); (BENCH / 'told').write_text('\\n'.join(sys.argv[1:]))"
+    report = bench.run(
+        "--tool", "ruff", "-j", "1", "--worker", f"{bench.worker(source)} {{brief}} {{codes}} {{files}}"
+    )
+    brief, codes, *files = (bench.folder / "told").read_text().splitlines()
+    assert brief.endswith("brief.md")
+    assert codes == "E711,F401,I001"
+    assert files == [f"pkg/m{number:02}.py" for number in range(1, 13)]
+    assert report["after"] == {}
+
+
+def test_a_worker_has_the_brief_on_its_standard_input(bench: Bench) -> None:
+    bench.run(
+        "--tool", "ruff", "-j", "1", "--worker", bench.worker("fix(); (BENCH / 'told').write_text(sys.stdin.read())")
+    )
+    brief = (bench.folder / "told").read_text()
+    assert brief.startswith("# #1 ")
+    assert "pkg/m07.py" in brief
+
+
+def test_a_line_of_the_shell_as_worker(bench: Bench, fix_all: str) -> None:
+    report = bench.run("--tool", "ruff", "--shell", "--worker", f"true && {fix_all}")
+    assert report["after"] == {}
+
+
+def test_a_package_named_like_ours_is_not_taken_for_ours(bench: Bench, run_git) -> None:
+    for name in ("api", "domain", "sql", "eventstore", "projections"):
+        (bench.repository / name).mkdir()
+        (bench.repository / name / "__init__.py").write_text("import os\n\nraise RuntimeError\n")
+    run_git(bench.repository, "add", "-A")
+    run_git(bench.repository, "commit", "-q", "-m", "two")
+    report = bench.run("--tool", "ruff")
+    assert report["after"] == {"E711": 12}
+
+
+def test_unusual_file_names(bench: Bench, fix_all: str, run_git) -> None:
+    for name in ("with space.py", "naïve-文件.py", "quote'\".py", "[x]*.py"):
+        (bench.repository / name).write_text("import os\n")
+    run_git(bench.repository, "add", "-A")
+    run_git(bench.repository, "commit", "-q", "-m", "two")
+    report = bench.run("--tool", "ruff", "--worker", fix_all, "-j", "2")
+    assert report["after"] == {}
+    assert bench.tree(report["branch"]) == bench.fixed_tree()
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(bench: Bench, fix_all: str) -> None:
+    runs = [bench.start("--tool", "ruff", "--worker", fix_all, "-j", "2") for _ in range(2)]
+    reports = [json.loads(run.communicate()[0]) for run in runs]
+    assert [bench.tree(report["branch"]) for report in reports] == 2 * [bench.fixed_tree()]
+    assert bench.nothing_left_behind()
+
+
+def test_every_step_is_in_the_ledger(bench: Bench, fix_all: str) -> None:
+    bench.run("--tool", "ruff", "--worker", fix_all, "-j", "1")
+    task = [name for stream, name, _ in bench.events() if "." not in stream]
+    subtask = [name for stream, name, _ in bench.events() if "." in stream]
+    assert task == [
+        "task_submitted", "problems_observed", "task_analyzed", "task_decomposed", "phase_started",
+        *4 * ["milestone_reached"], "problems_observed", "task_synthesized", "task_completed",
+    ]  # fmt: skip
+    assert subtask == [
+        "subtask_planned", "subtask_ready", "subtask_claimed", "started", "completed",
+        *4 * ["gate_evaluated"], "subtask_accepted",
+    ]  # fmt: skip
+    assert [gate["gate"] for gate in bench.payloads("gate_evaluated")] == [
+        "scope",
+        "no new problems",
+        "effect",
+        "merge",
+    ]
+    assert bench.versions_have_no_gaps()
+
+
+def test_status_reports_the_same_run_again(bench: Bench) -> None:
+    report = bench.run("--tool", "ruff")
+    again = json.loads(bench.pw("status", "last", "-o", "json").stdout)
+    assert again == report
+
+
+def test_watch_of_a_task_that_has_ended_says_how(bench: Bench) -> None:
+    bench.run("--tool", "ruff")
+    ran = bench.pw("watch")
+    assert ran.returncode == 0
+    assert "completed" in ran.stdout
+
+
+def test_resuming_a_completed_task_only_reports_it(bench: Bench) -> None:
+    report = bench.run("--tool", "ruff")
+    before = bench.events()
+    assert bench.run("--resume", "last") == report
+    assert bench.events() == before

@@ -1,0 +1,65 @@
+"""Scopes, and the hash that tells two plans apart."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.plan import Effort, Plan, PlannedSubtask, Scope, WorkerCurvePoint
+
+paths = st.sets(st.sampled_from(["a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg.py"]))
+
+
+def scope(*files: str) -> Scope:
+    return Scope(files=files, codes=("E1",))
+
+
+def plan(title: str = "E1 in a.py") -> Plan:
+    subtask = PlannedSubtask(
+        title=title,
+        reason="local edits",
+        scope=scope("a.py"),
+        problems=(0,),
+        effort=Effort(p50=1.0, p80=2.0, p95=3.0),
+        priority=0,
+    )
+    return Plan(
+        strategy="file",
+        subtasks=(subtask,),
+        recommended_workers=1,
+        recommendation="there is one subtask",
+        curve=(WorkerCurvePoint(workers=1, makespan_seconds=1.5),),
+    )
+
+
+def test_a_scope_holds_its_files_and_no_others() -> None:
+    assert scope("pkg/a.py").contains_file("pkg/a.py")
+    assert not scope("pkg/a.py").contains_file("a.py")
+    assert not scope("pkg").contains_file("pkg/a.py")
+
+
+def test_the_files_outside_a_scope_are_listed_in_order() -> None:
+    assert scope("a.py").files_outside(["c.py", "a.py", "b.py"]) == ("b.py", "c.py")
+
+
+@given(paths, paths)
+def test_a_file_is_either_in_the_scope_or_outside(allowed: set[str], changed: set[str]) -> None:
+    own = scope(*allowed)
+
+    assert set(own.files_outside(changed)) == {path for path in changed if not own.contains_file(path)}
+
+
+def test_equal_plans_have_one_hash() -> None:
+    assert plan().plan_hash == plan().plan_hash
+    assert len(plan().plan_hash) == 64
+
+
+def test_any_difference_changes_the_hash() -> None:
+    assert plan("E1 in a.py").plan_hash != plan("E2 in a.py").plan_hash
+
+
+def test_a_plan_that_was_stored_as_json_keeps_its_hash() -> None:
+    stored = msgspec.json.encode(plan())
+
+    assert msgspec.json.decode(stored, type=Plan).plan_hash == plan().plan_hash

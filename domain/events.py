@@ -201,6 +201,8 @@ class LeaseExpired(Body, frozen=True, kw_only=True, tag="lease_expired"):
     """The holder is lost (it died, or the coordinator that started it did)."""
 
     reason: str
+    #: Whether it was only noticed when another coordinator took the task up.
+    coordinator_gone: bool = False
 
 
 class SubtaskReleased(Body, frozen=True, kw_only=True, tag="subtask_released"):

@@ -55,6 +55,8 @@ class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     issue: e.Issue | None = None
     #: When the present worker began; None before its first word.
     started_at: datetime | None = None
+    #: When the present worker was last heard of.
+    heard_at: datetime | None = None
     ended_at: datetime | None = None
     #: Seconds from a worker's first word to its last, over all attempts that have ended.
     worked_seconds: float = 0.0
@@ -152,6 +154,8 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
     subtask: SubtaskState, event: e.Event
 ) -> SubtaskState:
     change = msgspec.structs.replace
+    if isinstance(event.body, e.Started | e.Progress | e.Blocked):
+        subtask = change(subtask, heard_at=event.occurred_at)
     match event.body:
         case e.SubtaskReady():
             return change(subtask, status="ready")
@@ -175,7 +179,7 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
         case e.Blocked(issue=issue, context=context):
             return change(subtask, status="blocked", issue=issue, note=context)
         case e.Completed(summary=summary):
-            worked = _worked(subtask, event)
+            worked = _worked(subtask, event.occurred_at)
             return change(
                 subtask, status="reported", note=summary, issue=None, worked_seconds=worked, started_at=None
             )
@@ -199,6 +203,8 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
 def _end_attempt(
     subtask: SubtaskState, event: e.Event, what: str, *, failures: int = 0, losses: int = 0
 ) -> SubtaskState:
+    # Nobody knows when a lost worker stopped: it counts up to its last word, not to the moment it was missed.
+    until = subtask.heard_at if losses and subtask.heard_at is not None else event.occurred_at
     note = AttemptNote(epoch=subtask.epoch, worker_id=subtask.worker_id or "", what=what)
     return msgspec.structs.replace(
         subtask,
@@ -210,15 +216,15 @@ def _end_attempt(
         started_at=None,
         failures=subtask.failures + failures,
         losses=subtask.losses + losses,
-        worked_seconds=_worked(subtask, event),
+        worked_seconds=_worked(subtask, until),
         history=(*subtask.history, note) if what else subtask.history,
     )
 
 
-def _worked(subtask: SubtaskState, event: e.Event) -> float:
+def _worked(subtask: SubtaskState, until: datetime) -> float:
     if subtask.started_at is None:
         return subtask.worked_seconds
-    return subtask.worked_seconds + max((event.occurred_at - subtask.started_at).total_seconds(), 0.0)
+    return subtask.worked_seconds + max((until - subtask.started_at).total_seconds(), 0.0)
 
 
 # --- decide ---------------------------------------------------------------------------------------------
@@ -247,6 +253,8 @@ class LoseWorker(msgspec.Struct, frozen=True, kw_only=True):
     subtask_id: SubtaskId
     epoch: int
     reason: str
+    #: With the coordinator that had started it.
+    coordinator_gone: bool = False
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -340,8 +348,8 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Decision]
         case Report(message=message):
             after = _after_failure(subtask, limits, message) if isinstance(message, e.Failed) else []
             events: list[e.EventBody] = [message, *after]
-        case LoseWorker(reason=reason):
-            events = [e.LeaseExpired(reason=reason), *_after_loss(subtask, limits, reason)]
+        case LoseWorker(reason=reason, coordinator_gone=gone):
+            events = [e.LeaseExpired(reason=reason, coordinator_gone=gone), *_after_loss(subtask, limits, reason)]
         case Release(reason=reason):
             events = [e.SubtaskReleased(reason=reason)]
         case Reject(gate=gate, reason=reason):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,7 +10,8 @@ import msgspec
 
 from domain import events as e
 from domain.events import RecordedEvent
-from domain.lifecycle import TaskState, evolve
+from domain.gates import MERGE
+from domain.lifecycle import SubtaskState, TaskState, evolve
 
 #: A worker that uses at least this share of the processors it could have keeps a processor busy.
 _BUSY = 0.5
@@ -78,65 +80,46 @@ def build_report(recorded: Sequence[RecordedEvent], *, cores: int) -> RunReport:
 
 
 class _Tally:
+    """The task's state, and beside it what only the whole course of events tells."""
+
     def __init__(self) -> None:
         self.state: TaskState | None = None
         self.wall = 0.0
-        self.worker = 0.0
         self.cpu = 0.0
         self.gates = 0.0
-        self.counts = {"rejected": 0, "lost": 0, "conflicts": 0}
-        self.per_subtask: dict[str, dict[str, float]] = {}
+        self.conflicts = 0
+        self.rejected: Counter[str] = Counter()
         #: The most workers that worked at once.
         self.peak = 0
         self._last: datetime | None = None
-        self._since: dict[str, datetime] = {}
+
+    @property
+    def worker(self) -> float:
+        return sum(subtask.worked_seconds for subtask in self.state.subtasks.values()) if self.state else 0.0
 
     def add(self, event: e.Event) -> None:
-        # A task that is taken up again was not running since its last event before.
-        if self._last is not None and not isinstance(event.body, e.TaskResumed):
-            taken_back = isinstance(event.body, e.LeaseExpired) and event.body.reason.endswith("is gone")
-            if not taken_back:
-                self.wall += max((event.occurred_at - self._last).total_seconds(), 0.0)
+        if self._last is not None and not _is_taking_over(event.body):
+            self.wall += max((event.occurred_at - self._last).total_seconds(), 0.0)
         self._last = event.occurred_at
         self.state = evolve(self.state, event)
-        self._add_work(event)
-
-    def _add_work(self, event: e.Event) -> None:
-        own = self.per_subtask.setdefault(event.stream_id, {"attempts": 0, "rejected": 0, "lost": 0, "seconds": 0.0})
         match event.body:
-            case e.SubtaskClaimed():
-                own["attempts"] += 1
             case e.Started():
-                self._since[event.stream_id] = event.occurred_at
-                self.peak = max(self.peak, len(self._since))
+                live = (subtask for subtask in self.state.subtasks.values() if subtask.started_at is not None)
+                self.peak = max(self.peak, sum(1 for _ in live))
             case e.Completed(result=result):
-                self._end_work(event, own)
                 self.cpu += float(result.get("cpu_seconds", 0.0))
-            case e.Failed() | e.SubtaskReleased() | e.LeaseExpired():
-                self._end_work(event, own)
-                lost = isinstance(event.body, e.LeaseExpired)
-                self.counts["lost"] += lost
-                own["lost"] += lost
             case e.SubtaskRejected():
-                self.counts["rejected"] += 1
-                own["rejected"] += 1
+                self.rejected[event.stream_id] += 1
             case e.GateEvaluated(gate=gate, passed=passed, seconds=seconds):
                 self.gates += seconds
-                self.counts["conflicts"] += gate == "merge" and not passed
-
-    def _end_work(self, event: e.Event, own: dict[str, float]) -> None:
-        since = self._since.pop(event.stream_id, None)
-        if since is not None:
-            seconds = max((event.occurred_at - since).total_seconds(), 0.0)
-            self.worker += seconds
-            own["seconds"] += seconds
+                self.conflicts += gate == MERGE and not passed
 
     def report(self, cores: int) -> RunReport:
         state = self.state
         assert state is not None  # noqa: S101 - build_report has looked
         alone, basis = self._alone(cores)
         observations = state.observations
-        statuses = [subtask.status for subtask in state.subtasks.values()]
+        subtasks = tuple(state.subtasks.values())
         return RunReport(
             task_id=state.id,
             status=state.status,
@@ -145,11 +128,11 @@ class _Tally:
             head=state.head,
             before=observations[0].codes if observations else {},
             after=observations[-1].codes if observations else {},
-            accepted=statuses.count("accepted"),
-            rejected=self.counts["rejected"],
-            lost=self.counts["lost"],
-            held=statuses.count("held"),
-            conflicts=self.counts["conflicts"],
+            accepted=sum(subtask.status == "accepted" for subtask in subtasks),
+            rejected=self.rejected.total(),
+            lost=sum(subtask.losses for subtask in subtasks),
+            held=sum(subtask.status == "held" for subtask in subtasks),
+            conflicts=self.conflicts,
             phases=len(state.decompositions),
             wall_seconds=round(self.wall, 3),
             worker_seconds=round(self.worker, 3),
@@ -157,7 +140,7 @@ class _Tally:
             gate_seconds=round(self.gates, 3),
             speedup=round(alone / self.wall, 2) if self.wall else 0.0,
             speedup_basis=basis,
-            subtasks=tuple(self._subtask(state, name) for name in state.subtasks),
+            subtasks=tuple(_subtask(subtask, self.rejected[subtask.id]) for subtask in subtasks),
         )
 
     def _alone(self, cores: int) -> tuple[float, str]:
@@ -175,18 +158,22 @@ class _Tally:
             )
         return self.worker, f"worker time over wall time, with up to {self.peak} workers at once"
 
-    def _subtask(self, state: TaskState, name: str) -> SubtaskReport:
-        subtask = next(s for s in state.subtasks.values() if s.id == name)
-        own = self.per_subtask[name]
-        return SubtaskReport(
-            id=subtask.id,
-            title=subtask.plan.title,
-            status=subtask.status,
-            problems=len(subtask.plan.problems),
-            attempts=int(own["attempts"]),
-            rejected=int(own["rejected"]),
-            lost=int(own["lost"]),
-            estimated_seconds=subtask.plan.effort.p50,
-            worker_seconds=round(own["seconds"], 3),
-            note=subtask.note,
-        )
+
+def _is_taking_over(body: e.EventBody) -> bool:
+    """Tell whether nobody ran the task before this event: a coordinator takes back what one that is gone held."""
+    return isinstance(body, e.TaskResumed) or (isinstance(body, e.LeaseExpired) and body.coordinator_gone)
+
+
+def _subtask(subtask: SubtaskState, rejected: int) -> SubtaskReport:
+    return SubtaskReport(
+        id=subtask.id,
+        title=subtask.plan.title,
+        status=subtask.status,
+        problems=len(subtask.plan.problems),
+        attempts=subtask.epoch,
+        rejected=rejected,
+        lost=subtask.losses,
+        estimated_seconds=subtask.plan.effort.p50,
+        worker_seconds=round(subtask.worked_seconds, 3),
+        note=subtask.note,
+    )

@@ -86,7 +86,8 @@ class Journal:
         """Take back what the workers of a coordinator that is gone held."""
         for subtask in self._live():
             said = f"the coordinator of {subtask.worker_id} is gone"
-            await self.command(LoseWorker(subtask_id=subtask.id, epoch=subtask.epoch, reason=said))
+            lost = LoseWorker(subtask_id=subtask.id, epoch=subtask.epoch, reason=said, coordinator_gone=True)
+            await self.command(lost)
         await self.record(e.TaskResumed())
 
     def _live(self) -> list[SubtaskState]:

@@ -43,9 +43,11 @@ attempt AS (
         stream_id,
         lease_epoch,
         min(occurred_at) FILTER (WHERE type = 'started') AS started_at,
-        min(occurred_at) FILTER (
-            WHERE type IN ('completed', 'failed', 'lease_expired', 'subtask_released')
-        ) AS ended_at,
+        -- Nobody knows when a lost worker stopped: it counts up to its last word.
+        CASE WHEN bool_or(type = 'lease_expired') AND NOT bool_or(type = 'completed')
+            THEN max(occurred_at) FILTER (WHERE type IN ('started', 'progress', 'blocked'))
+            ELSE min(occurred_at) FILTER (WHERE type IN ('completed', 'failed', 'subtask_released'))
+        END AS ended_at,
         bool_or(type IN ('failed', 'subtask_rejected')) AS failed,
         bool_or(type = 'lease_expired') AS lost,
         max((payload ->> 'completed')::numeric / nullif((payload ->> 'total')::numeric, 0)) FILTER (

@@ -11,7 +11,7 @@ from domain import gates
 from domain.plan import Scope
 from domain.problem import Problem, Range
 
-LAW = settings(deadline=None, max_examples=100)
+LAW = settings(deadline=None, max_examples=3000)
 
 problems = st.builds(
     Problem,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain.grouping import Group, group_problems
 from domain.problem import Applicability, Problem, Suggestion
 
-LAW = settings(deadline=None, max_examples=100)
+LAW = settings(deadline=None, max_examples=3000)
 
 
 def problem(message: str, path: str, *, code: str = "E1", offers: tuple[Suggestion, ...] = ()) -> Problem:
@@ -165,10 +165,14 @@ def test_exactly_what_the_tool_can_mend_is_automatic(problems: list[Problem], un
 
 @LAW
 @given(observations, st.booleans())
-def test_problems_that_one_edit_mends_are_never_apart(problems: list[Problem], unsafe: bool) -> None:
+def test_problems_in_several_files_that_one_edit_mends_are_a_cause_of_their_own(
+    problems: list[Problem], unsafe: bool
+) -> None:
     mended = {index for index, found in enumerate(problems) if found.suggestions == (IMPORT,)}
 
-    causes = [set(found.problems) for found in group(problems, unsafe=unsafe) if found.kind == "cause"]
+    holders = [found for found in group(problems, unsafe=unsafe) if not mended.isdisjoint(found.problems)]
 
-    spread_out = len({problems[index].path for index in mended}) > 1
-    assert any(mended <= members for members in causes) == (spread_out or (not mended and bool(causes)))
+    if len({problems[index].path for index in mended}) > 1:
+        assert [(found.kind, set(found.problems)) for found in holders] == [("cause", mended)]
+    else:
+        assert all(found.kind == "local" for found in holders)

@@ -284,7 +284,7 @@ async def test_an_event_of_a_type_that_is_unknown_is_named(
         " SELECT task_id, stream_id, 2, position + 1, gen_random_uuid(), 'teleported', 1, occurred_at, '{}',"
         " content_hash FROM ledger.event"
     )
-    with pytest.raises(LedgerError, match="^an event of type 'teleported' cannot be read by this version: "):
+    with pytest.raises(LedgerError, match=r"^an event of type 'teleported' cannot be read by this version: "):
         await ledger.read_task(TASK)
 
 
@@ -294,14 +294,14 @@ async def test_an_event_of_a_type_that_is_unknown_is_named(
 async def test_a_ledger_without_its_database_refuses_to_append(connect: Connect, new_event: NewEvent) -> None:
     connection = await connect()
     await connection.close()
-    with pytest.raises(LedgerError, match="^the ledger refused an append: the connection is closed$"):
+    with pytest.raises(LedgerError, match=r"^the ledger refused an append: the connection is closed$"):
         await Ledger(connection).append([new_event()])
 
 
 async def test_a_ledger_without_its_database_refuses_to_read(connect: Connect) -> None:
     connection = await connect()
     await connection.close()
-    with pytest.raises(LedgerError, match="^the ledger cannot be read: the connection is closed$"):
+    with pytest.raises(LedgerError, match=r"^the ledger cannot be read: the connection is closed$"):
         await Ledger(connection).read_task(TASK)
 
 

@@ -62,7 +62,7 @@ def as_event(task: TaskId, one: Sent) -> Event:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=calls)
 async def test_any_calls_give_the_receipts_and_the_history_of_a_plain_list(
     ledgers: tuple[Ledger, Ledger], calls: list[tuple[list[Sent], int | None, int]]

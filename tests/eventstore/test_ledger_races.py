@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from uuid import UUID
 
 import psycopg
@@ -54,9 +55,9 @@ async def rival(connect: Connect, until_blocked: UntilBlocked) -> Rival:
 
 
 @pytest.fixture
-async def holder(connect: Connect) -> AsyncIterator[Connection]:
+async def holder(connect: Connect) -> Connection:
     """A connection for the transaction that is held open."""
-    yield await connect()
+    return await connect()
 
 
 async def versions(ledger: Ledger, stream: str) -> list[int]:
@@ -89,7 +90,7 @@ async def test_a_call_is_never_torn_apart_by_another(connect: Connect, ledger: L
     await asyncio.gather(*[Ledger(await connect()).append(call) for call in calls])
 
     order = [record.event.worker_id for record in await ledger.read_task(TASK)]
-    assert sum(one != other for one, other in zip(order, order[1:], strict=False)) == len(calls) - 1
+    assert sum(one != other for one, other in pairwise(order)) == len(calls) - 1
 
 
 async def test_an_append_waits_for_an_earlier_one_to_its_stream(

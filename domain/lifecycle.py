@@ -326,6 +326,11 @@ def newly_ready(state: TaskState) -> list[SubtaskId]:
     ]
 
 
+def more_to_come(state: TaskState) -> bool:
+    """Tell whether the present phase has subtasks that are not at their end."""
+    return any(subtask.status not in ENDED for subtask in state.in_phase())
+
+
 def claimable(state: TaskState) -> list[SubtaskState]:
     """List what can be handed out now, most urgent first."""
     ready = (subtask for subtask in state.in_phase() if unclaimable_reason(state, subtask) is None)

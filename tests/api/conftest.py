@@ -44,12 +44,13 @@ def until(fact: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def make_repository(root: Path, files: int = 12) -> Path:
-    """Make a repository whose files have four problems each: F401 twice, I001 and E711."""
+def make_repository(root: Path) -> Path:
+    """Make a repository of twelve files; six have four problems each: F401 twice, I001 and E711."""
     (root / "pkg").mkdir(parents=True)
     (root / "pyproject.toml").write_text(_SETTINGS)
-    for number in range(1, files + 1):
+    for number in range(1, 7):
         (root / "pkg" / f"m{number:02}.py").write_text(_SOURCE.format(number=number))
+        (root / "pkg" / f"clean{number:02}.py").write_text(f"NUMBER = {number}\n")
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "one")

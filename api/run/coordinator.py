@@ -27,7 +27,7 @@ from domain import events as e
 from domain import gates
 from domain.decompose import Request, decompose
 from domain.effort import Calibration
-from domain.errors import ParallelWorkersError, ToolError
+from domain.errors import ParallelWorkersError, ReportError, ToolError
 from domain.grouping import Group, group_problems
 from domain.ids import SubtaskId, TaskId, short, subtask_id
 from domain.lifecycle import TaskState, more_to_come
@@ -90,14 +90,15 @@ class Coordinator:
 
     # --- the whole task ---------------------------------------------------------------------------------
 
-    async def run(self, given: GivenReport | None = None) -> None:
+    async def run(self, given: GivenReport | None = None, *, insist: bool = False) -> None:
         """Go on from wherever the ledger stands, to the end of the task.
 
+        `insist` tries another round even where the last one moved nothing: something outside may have changed.
         Raises `ParallelWorkersError` where the run cannot go on; the task can be resumed then.
         """
         try:
-            while await self._phase(given):
-                given = None
+            while await self._phase(given, insist=insist):
+                given, insist = None, False
         finally:
             await asyncio.shield(self._clean_up())
 
@@ -108,11 +109,11 @@ class Coordinator:
 
     # --- one phase --------------------------------------------------------------------------------------
 
-    async def _phase(self, given: GivenReport | None) -> bool:
+    async def _phase(self, given: GivenReport | None, *, insist: bool) -> bool:
         """Do one round; tell whether there is to be another."""
         if more_to_come(self._state):
             await self._recall_phase()
-        elif not await self._plan_phase(given):
+        elif not await self._plan_phase(given, insist=insist):
             return False
         # The branch follows the ledger: a run that was killed may have left it behind.
         await self._repository.set_branch(self._state.submitted.branch, self._state.head)
@@ -128,31 +129,32 @@ class Coordinator:
         await crew.work(workers)
         return True
 
-    async def _plan_phase(self, given: GivenReport | None) -> bool:
+    async def _plan_phase(self, given: GivenReport | None, *, insist: bool) -> bool:
         """Observe and decompose; tell whether there is work. Ends the task where there is none."""
         phase = len(self._state.decompositions) + 1
-        before = (self._problems or await self._recall_problems()) if phase > 1 else None
-        observation, report = await self._observe(phase, given)
+        before = (self._problems or await self._recall_problems()) if phase > 1 and not insist else None
+        observation, report, targeted = await self._observe(phase, given)
         if phase == 1:
             await self._check_gates(self._folder / "observe")
         self._problems, self._baseline = report.problems, Baseline(report.problems)
-        targeted = self._targeted(report.problems)
         if not targeted:
             await self._finish(observation)
             return False
-        if (reason := self._stall_reason(phase, before, report.problems)) is not None:
+        if (reason := self._stall_reason(phase, before, report.problems, len(targeted))) is not None:
             await self._end_stalled(reason)
             return False
         groups = group_problems(report.problems, targeted, unsafe=self._unsafe)
         plan = decompose(report.problems, groups, self._request())
         if not plan.subtasks:
-            await self._end_stalled(f"none of the {len(targeted)} problems names a file of the tree")
+            await self._end_stalled(f"none of the {len(targeted)} problems that are left names a file")
             return False
         await self._journal.record_drafts(self._plan_drafts(phase, groups, plan))
         self._observer.planned(plan, observation)
         return True
 
-    async def _observe(self, phase: int, given: GivenReport | None) -> tuple[e.ProblemsObserved, ToolReport]:
+    async def _observe(
+        self, phase: int, given: GivenReport | None
+    ) -> tuple[e.ProblemsObserved, ToolReport, list[int]]:
         submitted, commit = self._state.submitted, self._state.head
         tree = await self._observation_tree(commit)
         if given is not None:
@@ -163,6 +165,7 @@ class Coordinator:
         else:
             root = tree.as_posix()
             data, report = await observe(self._options.tool, tree, submitted.prefix)
+        targeted = await self._in_tree(self._targeted(report.problems), report.problems, commit)
         observation = e.ProblemsObserved(
             phase=phase,
             commit=commit,
@@ -172,14 +175,26 @@ class Coordinator:
             tool_version=report.tool_version,
             artifact=await self._artifacts.store(self._state.id, data),
             problems=len(report.problems),
-            targeted=len(self._targeted(report.problems)),
+            targeted=len(targeted),
             codes=count_codes(report.problems),
             duplicates=report.duplicates,
             damaged=len(report.damaged),
         )
         await self._journal.record(observation)
         self._observer.observed(observation, report)
-        return observation, report
+        return observation, report, targeted
+
+    async def _in_tree(self, targeted: list[int], problems: Sequence[Problem], commit: str) -> list[int]:
+        """Leave out problems of files that the commit does not hold: no worker could be given them.
+
+        Raises `ReportError` where that leaves nothing: the report is about another tree.
+        """
+        files = await self._repository.files(commit)
+        present = [index for index in targeted if not problems[index].path or problems[index].path in files]
+        if targeted and not present:
+            first = problems[targeted[0]].path
+            raise ReportError(f"none of the {len(targeted)} problems is in a file of this tree (first: {first})")
+        return present
 
     async def _check_gates(self, tree: Path) -> None:
         """Refuse a gate that the untouched tree does not pass: no work could ever pass it.
@@ -276,11 +291,13 @@ class Coordinator:
 
     # --- the end ----------------------------------------------------------------------------------------
 
-    def _stall_reason(self, phase: int, before: Sequence[Problem] | None, after: Sequence[Problem]) -> str | None:
+    def _stall_reason(
+        self, phase: int, before: Sequence[Problem] | None, after: Sequence[Problem], targeted: int
+    ) -> str | None:
         """Say why another round would be in vain; None where it is worth trying."""
         if before is None:
             return None
-        left = f"{len(self._targeted(after))} problems are left"
+        left = f"{targeted} problems are left"
         held = [s for s in self._state.in_phase() if s.status == "held"]
         why = "; ".join(f"{short(s.id)} {s.note}" for s in held[:3])
         why += f"; and {len(held) - 3} more" if len(held) > 3 else ""

@@ -116,9 +116,10 @@ class Repository:
         listed = await self.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new)
         return [path for path in listed.split("\0") if path]
 
-    async def tree_of(self, commit: str) -> str:
-        """Give the tree of a commit."""
-        return await self.git("rev-parse", f"{commit}^{{tree}}")
+    async def files(self, commit: str) -> frozenset[str]:
+        """List the paths that a commit holds."""
+        listed = await self.git("ls-tree", "-r", "-z", "--name-only", commit)
+        return frozenset(path for path in listed.split("\0") if path)
 
     async def commit_tree(self, tree: str, parent: str, message: str) -> str:
         """Make a commit object; no hook runs and no branch moves."""

@@ -129,8 +129,9 @@ class Session:
             # Read again under the lock: another coordinator may have ended just now.
             _, state = await find_task(ledger, task_id)
             journal = Journal(ledger, self._clock, options.limits, state)
+            insist = state.status == "stalled"
             await journal.take_over()
-            return await self._drive(journal, ledger, connection, options, None, apply=run.apply)
+            return await self._drive(journal, ledger, connection, options, None, apply=run.apply, insist=insist)
 
     @asynccontextmanager
     async def _ledger(self) -> AsyncIterator[tuple[Ledger, Connection]]:
@@ -150,6 +151,7 @@ class Session:
         given: GivenReport | None,
         *,
         apply: bool,
+        insist: bool = False,
     ) -> RunReport:
         state = journal.state
         repository = Repository(Path(state.submitted.repository))
@@ -165,7 +167,7 @@ class Session:
         )
         self._opened(journal)
         try:
-            finished = await until_stopped(coordinator.run(given), self._stop)
+            finished = await until_stopped(coordinator.run(given, insist=insist), self._stop)
         except LedgerError as error:
             raise LedgerError(f"{error}; nothing is lost: pw run --resume {state.id}") from error
         except ParallelWorkersError as error:

@@ -126,8 +126,8 @@ class _Tally:
             reason=state.reason,
             branch=state.submitted.branch,
             head=state.head,
-            before=observations[0].codes if observations else {},
-            after=observations[-1].codes if observations else {},
+            before=_by_count(observations[0].codes) if observations else {},
+            after=_by_count(observations[-1].codes) if observations else {},
             accepted=sum(subtask.status == "accepted" for subtask in subtasks),
             rejected=self.rejected.total(),
             lost=sum(subtask.losses for subtask in subtasks),
@@ -157,6 +157,11 @@ class _Tally:
                 f"their time"
             )
         return self.worker, f"worker time over wall time, with up to {self.peak} workers at once"
+
+
+def _by_count(codes: dict[str, int]) -> dict[str, int]:
+    """Order by how many there are: Postgres keeps objects in an order of its own."""
+    return dict(sorted(codes.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def _is_taking_over(body: e.EventBody) -> bool:

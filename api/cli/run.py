@@ -163,7 +163,7 @@ def _worker(text: str | None, tool: Tool, *, shell: bool):  # type: ignore[no-un
 async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Output) -> RunReport:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
     narrator = _Narrator(quiet=output is Output.json and not err.is_terminal)

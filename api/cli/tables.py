@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -46,10 +48,20 @@ def styled(status: str) -> Text:
     return Text(status, style=_STYLES.get(status, ""))
 
 
-def _table(title: str, *columns: str, right: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+def _table(title: str, *columns: str, right: Sequence[str] = (), prose: str = "") -> Table:
+    """Make a table in which only the column `prose` is ever wrapped."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, no_wrap=column != prose, overflow="fold")
     return table
 
 
@@ -58,7 +70,7 @@ def plan_table(plan: Plan, phase: int, first: int) -> RenderableType:
     table = _table(
         f"Round {phase}: {len(plan.subtasks)} subtasks ({plan.strategy})",
         "#", "what", "files", "problems", "codes", "effort P50/P80", "why",
-        right=("#", "files", "problems", "codes"),
+        right=("#", "files", "problems", "codes"), prose="what",
     )  # fmt: skip
     letters: dict[str, str] = {}
     for number, subtask in enumerate(plan.subtasks[:_ROWS_MAX], start=first):
@@ -101,7 +113,7 @@ def codes_table(report: RunReport) -> Table:
 
 def report_table(report: RunReport) -> Table:
     """Show what came of a run and what it cost."""
-    table = Table(title=f"Task {report.task_id}", title_justify="left", show_header=False, pad_edge=False)
+    table = Table(title=f"Task {report.task_id}", title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     rounds = f"{report.phases} round" + ("s" if report.phases != 1 else "")
@@ -127,8 +139,8 @@ def report_table(report: RunReport) -> Table:
 def subtasks_table(state: TaskState) -> Table:
     """Show the subtasks of a task with their states."""
     table = _table(
-        "Subtasks", "#", "round", "state", "worker", "done", "problems", "tries", "worked", "what", "note",
-        right=("#", "round", "done", "problems", "tries", "worked"),
+        "Subtasks", "#", "round", "state", "worker", "done", "problems", "tries", "worked", "what",
+        right=("#", "round", "done", "problems", "tries", "worked"), prose="what",
     )  # fmt: skip
     for subtask in state.subtasks.values():
         table.add_row(
@@ -140,8 +152,7 @@ def subtasks_table(state: TaskState) -> Table:
             str(len(subtask.plan.problems)),
             str(subtask.epoch),
             span(subtask.worked_seconds),
-            Text(subtask.plan.title),
-            Text(subtask.note),
+            Text(f"{subtask.plan.title}: {subtask.note}" if subtask.note else subtask.plan.title),
         )
     return table
 
@@ -149,19 +160,17 @@ def subtasks_table(state: TaskState) -> Table:
 def tasks_table(tasks: Sequence[TaskProgress]) -> Table:
     """Show the tasks of the ledger."""
     table = _table(
-        "Tasks", "task", "state", "submitted (UTC)", "done", "accepted", "live", "held", "problems", "reason",
-        right=("done", "accepted", "live", "held", "problems"),
+        "Tasks", "task", "state", "since (UTC)", "done", "accepted", "held", "problems",
+        right=("done", "accepted", "held", "problems"),
     )  # fmt: skip
     for task in tasks:
         table.add_row(
             task.task_id,
             styled(task.status),
-            f"{task.submitted_at:%Y-%m-%d %H:%M}",
+            f"{task.submitted_at:%m-%d %H:%M}",
             f"{task.percent:.0f}%",
             f"{task.accepted}/{task.subtasks}",
-            str(task.live),
             str(task.held),
-            "" if task.problems_before is None else f"{task.problems_before:,} -> {task.problems_now:,}",
-            Text(task.reason),
+            "" if task.problems_before is None else f"{task.problems_before} > {task.problems_now}",
         )
     return table

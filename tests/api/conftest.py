@@ -144,7 +144,15 @@ class Bench:
 
     def wait_for(self, kind: str, count: int = 1) -> None:
         """Wait until the ledger has so many events of a type."""
-        until(lambda: len(self.events(kind)) >= count, f"{count} x {kind}")
+
+        def there() -> bool:
+            found = len(self.events(kind)) >= count
+            for process in self.started:
+                if not found and process.poll() is not None:
+                    pytest.fail(f"pw has ended without {kind}: {process.communicate()[1]}")
+            return found
+
+        until(there, f"{count} x {kind}")
 
     def versions_have_no_gaps(self) -> bool:
         """Tell whether each stream counts 1, 2, 3 ..."""
@@ -205,7 +213,7 @@ def fix():
 
 
 def report(line):
-    with open(os.environ["PW_REPORT"], "a") as file:
+    with open(os.environ["PW_REPORT"], "a", errors="surrogateescape") as file:
         file.write(line + "\\n")
 
 

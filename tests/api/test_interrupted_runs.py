@@ -44,7 +44,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
     assert stderr == f"pw: interrupted; nothing is lost: pw run --resume {task}\n"
     assert bench.workers_are_gone()
     assert bench.nothing_left_behind()
-    assert [name for _, name, _ in bench.events()][-2:] == ["subtask_released", "task_paused"]
+    assert [name for _, name, _ in bench.events()][-3:] == ["subtask_released", "subtask_ready", "task_paused"]
     resume(bench)
 
 
@@ -58,9 +58,14 @@ def test_the_workers_of_a_killed_run_are_ended(
     wait_until(bench.workers_are_gone, "the end of the workers")
 
 
-def test_a_killed_run_is_taken_up_where_it_was(bench: Bench, held_run: subprocess.Popen[str]) -> None:
+def test_a_killed_run_is_taken_up_where_the_ledger_has_it(
+    bench: Bench, held_run: subprocess.Popen[str], run_git: Callable[..., str]
+) -> None:
     held_run.send_signal(signal.SIGKILL)
     held_run.communicate()
+    # As if it had been killed between the append and the move of the branch.
+    branch = bench.payloads("task_submitted")[0]["branch"]
+    run_git(bench.repository, "update-ref", f"refs/heads/{branch}", bench.base)
     accepted = bench.events("subtask_accepted")
     resume(bench)
     assert bench.events("subtask_accepted")[: len(accepted)] == accepted
@@ -73,16 +78,6 @@ def test_a_task_that_is_being_run_cannot_be_resumed_beside_it(bench: Bench, held
     (bench.folder / "go").touch()
     report = json.loads(held_run.communicate()[0])
     assert report["after"] == {}
-
-
-def test_the_branch_follows_the_ledger_when_a_run_is_taken_up(
-    bench: Bench, held_run: subprocess.Popen[str], run_git: Callable[..., str]
-) -> None:
-    held_run.send_signal(signal.SIGKILL)
-    held_run.communicate()
-    branch = bench.payloads("task_submitted")[0]["branch"]
-    run_git(bench.repository, "update-ref", f"refs/heads/{branch}", bench.base)
-    resume(bench)
 
 
 def test_a_task_that_nobody_knows_cannot_be_resumed(bench: Bench) -> None:

@@ -43,9 +43,7 @@ def test_a_call_that_cannot_work_is_refused_in_one_line(arguments: tuple[str, ..
         (("--problems", "no-such-report", "--tool", "ruff"), "no-such-report: No such file or directory"),
     ],
 )
-def test_what_is_missing_is_named_before_a_task_is_opened(
-    bench: Bench, arguments: tuple[str, ...], said: str
-) -> None:
+def test_what_is_missing_is_named_before_a_task_opens(bench: Bench, arguments: tuple[str, ...], said: str) -> None:
     assert said in bench.refused(*arguments)
     assert bench.events() == []
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from conftest import Bench
 
@@ -25,11 +23,6 @@ def test_work_outside_its_scope_is_refused(bench: Bench) -> None:
     report = stalls(bench, "fix(); Path('stray.txt').write_text('stray')")
     assert report["rejected"] == 1
     assert "changed outside its scope: stray.txt" in report["reason"]
-
-
-def test_a_change_of_the_tools_settings_is_refused(bench: Bench) -> None:
-    report = stalls(bench, "Path('pyproject.toml').write_text('[tool.ruff.lint]\\nselect = []\\n')")
-    assert "changed outside its scope: pyproject.toml" in report["reason"]
 
 
 def test_work_that_adds_a_problem_is_refused(bench: Bench) -> None:
@@ -114,6 +107,13 @@ def test_a_worker_that_commits_by_itself_is_taken_all_the_same(bench: Bench) -> 
     assert bench.tree(report["branch"]) == bench.fixed_tree()
 
 
+def test_a_stalled_task_can_be_taken_up_when_its_cause_is_gone(bench: Bench) -> None:
+    source = "if not (BENCH / 'up').exists(): sys.exit('service is down')\nfix()"
+    assert bench.run(*ONE_TRY, "--worker", bench.worker(source), code=1)["status"] == "stalled"
+    (bench.folder / "up").touch()
+    assert bench.run("--resume", "last")["after"] == {}
+
+
 # --- what workers report --------------------------------------------------------------------------------
 
 
@@ -123,12 +123,6 @@ def test_reported_progress_is_in_the_ledger(bench: Bench) -> None:
     assert bench.payloads("progress") == [{"completed": 3, "total": 12, "status": "at m03"}]
 
 
-def test_a_reported_summary_is_in_the_commit(bench: Bench, run_git) -> None:
-    line = '{"type": "completed", "summary": "took the imports out"}'
-    report = bench.run(*ONE_TRY, "--worker", bench.worker(f"fix(); report('{line}')"))
-    assert "took the imports out" in run_git(bench.repository, "log", "-1", "--format=%B", report["branch"])
-
-
 def test_a_blocked_worker_is_not_tried_again(bench: Bench) -> None:
     line = '{"type": "blocked", "issue": {"kind": "scope_clarification", "question": "which one?"}}'
     report = stalls(bench, f"report('{line}'); sys.exit(1)", "--tool", "ruff", "-j", "1", "--attempts", "3")
@@ -136,9 +130,9 @@ def test_a_blocked_worker_is_not_tried_again(bench: Bench) -> None:
     assert "blocked: asks: which one?" in report["reason"]
 
 
-@pytest.mark.parametrize("line", ["nonsense", "[]", '{"type": "started"}', '{"type": "progress"}', "\\xff"])
-def test_a_line_that_is_no_message_is_ignored(bench: Bench, line: str) -> None:
-    report = bench.run(*ONE_TRY, "--worker", bench.worker(f"report('{line}'); fix()"))
+def test_lines_that_are_no_messages_are_ignored(bench: Bench) -> None:
+    lines = ["nonsense", "[]", "", '{"type": "started"}', '{"type": "progress"}', "\\udcff", '{"type": "completed"']
+    report = bench.run(*ONE_TRY, "--worker", bench.worker(f"for line in {lines!r}: report(line)\nfix()"))
     assert report["after"] == {}
 
 

@@ -75,7 +75,7 @@ FROM_THE_SERVICE: list[e.ServiceEvent] = [
     ),
     e.SubtaskReady(),
     e.SubtaskClaimed(base_commit="a1"),
-    e.LeaseExpired(reason="the worker process was ended by SIGKILL"),
+    e.LeaseExpired(reason="the coordinator of w1 is gone", coordinator_gone=True),
     e.SubtaskReleased(reason="the run was paused"),
     e.SubtaskHeld(reason="failed 3 times"),
     e.GateEvaluated(gate="scope", passed=False, score=0.5, required=0.9, blocking=False, detail="b.py", seconds=0.1),

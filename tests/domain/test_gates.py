@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import gates
+from domain.events import GateEvaluated
 from domain.plan import Scope
 from domain.problem import Problem, Range
 
-LAW = settings(deadline=None, max_examples=3000)
+LAW = settings(deadline=None, max_examples=100)
 
 problems = st.builds(
     Problem,
@@ -192,7 +193,7 @@ def test_a_conflict_shows_a_hidden_dependency() -> None:
 
 
 def test_a_merge_without_conflicts_passes() -> None:
-    assert gates.merge_gate([]) == gates.GateEvaluated(gate="merge", passed=True, score=1.0)
+    assert gates.merge_gate([]) == GateEvaluated(gate="merge", passed=True, score=1.0)
 
 
 def test_gates_are_told_apart_by_name() -> None:

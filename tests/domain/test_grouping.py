@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain.grouping import Group, group_problems
 from domain.problem import Applicability, Problem, Suggestion
 
-LAW = settings(deadline=None, max_examples=3000)
+LAW = settings(deadline=None, max_examples=100)
 
 
 def problem(message: str, path: str, *, code: str = "E1", offers: tuple[Suggestion, ...] = ()) -> Problem:

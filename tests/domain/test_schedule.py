@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.schedule import Job, Schedule, simulate
 
-LAW = settings(deadline=None, max_examples=3000)
+LAW = settings(deadline=None, max_examples=100)
 
 worker_counts = st.integers(1, 5)
 # Whole seconds, so that sums are exact.

@@ -76,7 +76,7 @@ async def test_tasks_with_the_same_output_have_one_copy_each(
 
 
 async def test_a_missing_artifact_is_named(artifacts: ArtifactStore) -> None:
-    with pytest.raises(LedgerError, match="^the ledger holds no artifact 000000000000 of tree-1$"):
+    with pytest.raises(LedgerError, match=r"^the ledger holds no artifact 000000000000 of tree-1$"):
         await artifacts.fetch(TASK, "0" * 64)
 
 
@@ -109,5 +109,5 @@ async def test_a_stored_artifact_cannot_be_changed(
 
 async def test_a_store_without_its_database_refuses_to_keep(artifacts: ArtifactStore, connection: Connection) -> None:
     await connection.close()
-    with pytest.raises(LedgerError, match="^the tool's output cannot be kept: the connection is closed$"):
+    with pytest.raises(LedgerError, match=r"^the tool's output cannot be kept: the connection is closed$"):
         await artifacts.store(TASK, b"output")

@@ -24,7 +24,7 @@ BODY_TYPES: tuple[type[msgspec.Struct], ...] = get_args(EventBody)
 
 # --- every body, made from its declared types ------------------------------------------------------------
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\\"), max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 # jsonb keeps no negative zero.
 floats = st.floats(allow_nan=False, allow_infinity=False).filter(
     lambda number: math.copysign(1, number) > 0 or number
@@ -92,9 +92,8 @@ def test_a_body_without_fields_has_an_empty_payload() -> None:
     assert encode_body(SubtaskReady()) == ("subtask_ready", "{}")
 
 
-@pytest.mark.parametrize("payload", ["{}", " { } ", "{ }"])
-def test_an_empty_payload_is_read_however_it_is_spaced(payload: str) -> None:
-    assert decode_body("subtask_ready", payload) == SubtaskReady()
+def test_a_payload_is_read_as_the_database_spaces_and_orders_it() -> None:
+    assert decode_body("progress", '{"total": 2, "completed": 1}') == Progress(completed=1, total=2)
 
 
 def test_fields_that_a_later_version_added_are_passed_over() -> None:
@@ -187,38 +186,22 @@ async def test_what_the_database_gives_back_is_equal_and_has_the_hash_of_what_wa
     assert [content_hash(record.event) for record in records] == [content_hash(event) for event in sent]
 
 
+_FREE = [0.0, 0.1, 1e-7, 5e-324, 1800.0, 12345678.9, 9007199254740991.0, 2**64 - 1, -(2**63), 10**30, "ß🙂\u2028", ""]
+_COSTS = [0.0, 0.1, 1e-7, 5e-324, 1800.0, 1e16, 1e22, 1.7976931348623157e308]
+
+
 @pytest.mark.parametrize(
-    "value",
+    "bodies",
     [
-        0.0,
-        0.1,
-        1e-7,
-        5e-324,
-        1800.0,
-        12345678.9,
-        9007199254740991.0,
-        2**64 - 1,
-        -(2**63),
-        10**30,
-        "ß🙂\u2028\x7f",
-        "",
+        [Completed(result={"value": value, "nested": {"b": [value], "a": {}}}) for value in _FREE],
+        [Failed(error="e", usage=Usage(cost=cost)) for cost in _COSTS],
     ],
-    ids=repr,
+    ids=["in a free result", "in a float field"],
 )
-async def test_a_value_in_a_free_result_comes_back_from_the_database_with_its_hash(
-    ledger: Ledger, new_event: Callable[..., Event], value: object
+async def test_edge_values_come_back_from_the_database_with_their_hash(
+    ledger: Ledger, new_event: Callable[..., Event], bodies: list[EventBody]
 ) -> None:
-    event = new_event(body=Completed(result={"value": value, "nested": {"b": [value], "a": {}}}))
-    await ledger.append([event])
-    [record] = await ledger.read_task(TaskId("tree-1"))
-    assert (record.event, content_hash(record.event)) == (event, content_hash(event))
-
-
-@pytest.mark.parametrize("cost", [0.1, 1e-7, 5e-324, 1800.0, 1e16, 1e22, 1.7976931348623157e308], ids=repr)
-async def test_a_float_field_comes_back_from_the_database_with_its_hash(
-    ledger: Ledger, new_event: Callable[..., Event], cost: float
-) -> None:
-    event = new_event(body=Failed(error="e", usage=Usage(cost=cost)))
-    await ledger.append([event])
-    [record] = await ledger.read_task(TaskId("tree-1"))
-    assert (record.event, content_hash(record.event)) == (event, content_hash(event))
+    sent = [new_event(body=body) for body in bodies]
+    await ledger.append(sent)
+    read = [record.event for record in await ledger.read_task(TaskId("tree-1"))]
+    assert [(event, content_hash(event)) for event in read] == [(event, content_hash(event)) for event in sent]

@@ -1,0 +1,648 @@
+"""The life of a subtask: claims, the fence of the lease epoch, attempts that fail, and what the events say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from domain import events as e
+from domain.errors import NotClaimableError, StaleLeaseError
+from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
+from domain.lifecycle import (
+    ENDED,
+    LIVE,
+    Accept,
+    AttemptNote,
+    Claim,
+    Command,
+    Limits,
+    LoseWorker,
+    Reject,
+    Release,
+    Report,
+    SubtaskState,
+    TaskState,
+    claimable,
+    decide,
+    evolve,
+    fold,
+    more_to_come,
+    newly_ready,
+    unclaimable_reason,
+)
+from domain.plan import Effort, Scope
+
+TASK = TaskId("boto-7k3mq9xd")
+START = datetime(2025, 1, 2, tzinfo=UTC)
+LIMITS = Limits(attempts_max=3, losses_max=2)
+
+
+def name(number: int) -> SubtaskId:
+    return SubtaskId(f"{TASK}.{number}")
+
+
+def planned(*files: str, after: Sequence[int] = (), priority: int = 0, p50: float = 60.0) -> e.SubtaskPlanned:
+    return e.SubtaskPlanned(
+        phase=1,
+        title="E1",
+        reason="local edits",
+        scope=Scope(files=files, codes=("E1",)),
+        problems=(0,),
+        effort=Effort(p50=p50, p80=2 * p50, p95=3 * p50),
+        priority=priority,
+        depends_on=tuple(name(number) for number in after),
+    )
+
+
+class Story:
+    """A task as it is told: every decision becomes events, every event changes the state."""
+
+    def __init__(self, *plans: e.SubtaskPlanned) -> None:
+        self.recorded: list[e.RecordedEvent] = []
+        self._state: TaskState | None = None
+        self.say(e.TaskSubmitted(repository="/src/boto", base_commit="c0", branch="pw/boto", options={}))
+        self.say(e.PhaseStarted(phase=1, name="round 1"))
+        for number, plan in enumerate(plans, start=1):
+            self.say(plan, name(number))
+        self.let_go()
+
+    @property
+    def state(self) -> TaskState:
+        assert self._state is not None
+        return self._state
+
+    def subtask(self, number: int = 1) -> SubtaskState:
+        return self.state.subtasks[name(number)]
+
+    def say(
+        self, body: e.EventBody, stream: str = TASK, epoch: int | None = None, worker: WorkerId | None = None
+    ) -> None:
+        # One event a second, so that times can be told from their order.
+        now = START + timedelta(seconds=len(self.recorded))
+        event = e.Event(
+            task_id=TASK,
+            stream_id=StreamId(stream),
+            message_id=UUID(int=len(self.recorded)),
+            occurred_at=now,
+            body=body,
+            worker_id=worker,
+            lease_epoch=epoch,
+        )
+        position = len(self.recorded) + 1
+        self.recorded.append(e.RecordedEvent(event=event, version=position, position=position, recorded_at=now))
+        self._state = evolve(self._state, event)
+
+    def let_go(self) -> None:
+        for subtask in newly_ready(self.state):
+            self.say(e.SubtaskReady(), subtask)
+
+    def do(self, command: Command, limits: Limits = LIMITS) -> list[e.EventBody]:
+        decided = decide(self.state, command, limits)
+        for body, epoch, worker in decided:
+            self.say(body, command.subtask_id, epoch, worker)
+        self.let_go()
+        return [body for body, _, _ in decided]
+
+
+def claim(number: int = 1, worker: str = "w1") -> Claim:
+    return Claim(subtask_id=name(number), worker_id=WorkerId(worker), base_commit="c0")
+
+
+def report(message: e.WorkerMessage, number: int = 1, *, epoch: int = 1, worker: str = "w1") -> Report:
+    return Report(subtask_id=name(number), worker_id=WorkerId(worker), epoch=epoch, message=message)
+
+
+def lose(number: int = 1, *, epoch: int = 1) -> LoseWorker:
+    return LoseWorker(subtask_id=name(number), epoch=epoch, reason="killed")
+
+
+def release(number: int = 1, *, epoch: int = 1) -> Release:
+    return Release(subtask_id=name(number), epoch=epoch, reason="paused")
+
+
+def accept(number: int = 1, *, epoch: int = 1, commit: str = "c1") -> Accept:
+    return Accept(subtask_id=name(number), epoch=epoch, commit=commit, files_changed=1)
+
+
+def reject(number: int = 1, *, epoch: int = 1) -> Reject:
+    return Reject(subtask_id=name(number), epoch=epoch, gate="scope", reason="changed b.py")
+
+
+def failed(error: str = "exit code 2", *, recoverable: bool = True) -> e.Failed:
+    return e.Failed(error=error, recoverable=recoverable)
+
+
+def told(*commands: Command, plans: Sequence[e.SubtaskPlanned] = (planned("a.py"),)) -> Story:
+    story = Story(*plans)
+    for command in commands:
+        story.do(command)
+    return story
+
+
+# --- claims
+
+
+def test_a_subtask_that_waits_for_nothing_can_be_claimed() -> None:
+    story = told(claim())
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.epoch, subtask.worker_id, subtask.base_commit) == ("claimed", 1, "w1", "c0")
+
+
+def test_a_subtask_is_handed_out_once() -> None:
+    story = told(claim())
+
+    with pytest.raises(NotClaimableError, match="#1 is claimed"):
+        story.do(claim(worker="w2"))
+
+
+def test_a_subtask_waits_for_those_it_depends_on() -> None:
+    story = told(plans=[planned("a.py"), planned("b.py"), planned("c.py", after=[1, 2])])
+
+    with pytest.raises(NotClaimableError, match="#3 waits for #1, #2"):
+        story.do(claim(3))
+
+
+def test_a_subtask_can_be_claimed_once_those_it_depends_on_are_accepted() -> None:
+    story = told(claim(1), accept(1), plans=[planned("a.py"), planned("a.py", after=[1])])
+
+    assert story.subtask(2).status == "ready"
+
+
+def test_what_depends_on_a_held_subtask_does_not_wait_for_ever() -> None:
+    given_up = report(failed(recoverable=False))
+
+    story = told(claim(1), given_up, plans=[planned("a.py"), planned("a.py", after=[1])])
+
+    assert story.subtask(1).status == "held"
+    assert story.subtask(2).status == "ready"
+
+
+def test_a_file_is_in_one_worker_s_hands_at_a_time() -> None:
+    story = told(claim(1), plans=[planned("a.py", "b.py"), planned("b.py", "c.py"), planned("c.py")])
+
+    with pytest.raises(NotClaimableError, match=r"#2 shares b\.py with #1, which w1 holds"):
+        story.do(claim(2, "w2"))
+    assert [subtask.id for subtask in claimable(story.state)] == [name(3)]
+
+
+def test_a_file_is_free_again_when_its_holder_is_done() -> None:
+    story = told(claim(1), accept(1), plans=[planned("a.py"), planned("a.py")])
+
+    assert unclaimable_reason(story.state, story.subtask(2)) is None
+
+
+def test_the_most_urgent_goes_first_and_of_equals_the_longest() -> None:
+    plans = [planned("a.py", priority=1), planned("b.py", p50=10.0), planned("c.py", p50=20.0)]
+
+    story = told(plans=plans)
+
+    assert [subtask.id for subtask in claimable(story.state)] == [name(3), name(2), name(1)]
+
+
+# --- the fence
+
+
+def test_the_holder_s_reports_count() -> None:
+    story = told(
+        claim(),
+        report(e.Started()),
+        report(e.Progress(completed=3, total=10, status="the third")),
+        plans=[planned("a")],
+    )
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.fraction, subtask.note) == ("running", 0.3, "the third")
+
+
+def test_a_late_report_is_refused_and_told_who_holds_the_subtask_now() -> None:
+    story = told(claim(worker="w1"), lose(epoch=1), claim(worker="w2"))
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is held by w2 under epoch 2"):
+        story.do(report(e.Completed(), epoch=1))
+
+
+def test_a_report_after_the_end_is_refused() -> None:
+    story = told(claim(), accept())
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is held by nobody"):
+        story.do(report(e.Completed(), epoch=1))
+
+
+@pytest.mark.parametrize("command", [report(e.Started(), epoch=7), lose(epoch=7), release(epoch=7), accept(epoch=7)])
+def test_an_epoch_that_never_was_is_refused(command: Command) -> None:
+    story = told(claim())
+
+    with pytest.raises(StaleLeaseError, match="epoch 7 of #1 is over"):
+        story.do(command)
+
+
+def test_what_follows_is_said_in_the_name_of_the_holder() -> None:
+    story = told(claim(worker="w9"))
+
+    assert decide(story.state, lose(), LIMITS) == [(e.LeaseExpired(reason="killed"), 1, "w9")]
+
+
+# --- how an attempt goes
+
+
+def test_a_blocked_worker_says_by_what_and_goes_on() -> None:
+    issue = e.ScopeClarification(question="Which one?")
+    story = told(claim(), report(e.Blocked(issue=issue, context="in a.py")))
+    assert (story.subtask().status, story.subtask().issue, story.subtask().note) == ("blocked", issue, "in a.py")
+
+    story.do(report(e.Progress(completed=1, total=2)))
+
+    assert (story.subtask().status, story.subtask().issue) == ("running", None)
+
+
+def test_a_claim_to_be_done_is_not_the_end() -> None:
+    story = told(claim(), report(e.Completed(summary="all of it")))
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.fraction, subtask.note) == ("reported", 0.99, "all of it")
+
+
+def test_accepted_work_moves_the_branch_on() -> None:
+    story = told(claim(), report(e.Completed(summary="all of it")), accept(commit="c7"))
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.fraction, subtask.note, subtask.worker_id) == ("accepted", 1.0, "all of it", None)
+    assert story.state.head == "c7"
+
+
+def test_an_attempt_that_failed_can_be_repeated_and_leaves_a_note_for_the_next() -> None:
+    story = told(claim(worker="w1"), report(failed("exit code 2")), claim(worker="w2"))
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.epoch, subtask.failures) == ("claimed", 2, 1)
+    assert subtask.history == (AttemptNote(epoch=1, worker_id="w1", what="exit code 2"),)
+
+
+def test_every_attempt_that_came_to_nothing_leaves_a_note() -> None:
+    story = told(claim(), report(failed("one")), claim(), report(failed("two"), epoch=2), claim(), accept(epoch=3))
+
+    assert [(note.epoch, note.what) for note in story.subtask().history] == [(1, "one"), (2, "two")]
+
+
+def test_a_blocked_worker_that_gives_up_leaves_nothing_to_be_answered() -> None:
+    blocked = e.Blocked(issue=e.ScopeClarification(question="Which one?"))
+
+    story = told(claim(), report(blocked), report(failed()))
+
+    assert (story.subtask().status, story.subtask().issue) == ("ready", None)
+
+
+def test_refused_work_counts_as_a_failed_attempt() -> None:
+    story = told(claim(), report(e.Completed()), reject())
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.failures, subtask.losses) == ("ready", 1, 0)
+    assert subtask.history[0].what == "scope: changed b.py"
+
+
+def test_a_lost_worker_counts_apart() -> None:
+    story = told(claim(), lose())
+
+    assert (story.subtask().failures, story.subtask().losses) == (0, 1)
+
+
+def test_handing_back_counts_as_neither() -> None:
+    story = told(claim(), release())
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.failures, subtask.losses) == ("ready", 0, 0)
+    assert subtask.history[0].what == "paused"
+
+
+def test_what_keeps_failing_is_held_with_its_last_error() -> None:
+    story = told(claim(), report(failed("one")), claim(), reject(epoch=2), claim())
+
+    said = story.do(report(failed("three"), epoch=3))
+
+    assert said == [failed("three"), e.SubtaskHeld(reason="failed 3 times, last: three")]
+    assert story.subtask().status == "held"
+
+
+def test_what_keeps_killing_its_workers_is_held() -> None:
+    story = told(claim(), lose(), claim())
+
+    said = story.do(lose(epoch=2))
+
+    assert said == [e.LeaseExpired(reason="killed"), e.SubtaskHeld(reason="lost 2 workers, last: killed")]
+
+
+def test_a_failure_that_cannot_be_mended_is_held_at_once() -> None:
+    story = told(claim())
+
+    said = story.do(report(failed("blocked: asks: Which one?", recoverable=False)))
+
+    assert said[-1] == e.SubtaskHeld(reason="blocked: asks: Which one?")
+
+
+def test_a_new_attempt_begins_from_nothing() -> None:
+    story = told(claim(), report(e.Progress(completed=9, total=10)), report(failed()), claim())
+
+    assert story.subtask().fraction == 0.0
+
+
+def test_worked_time_is_from_the_first_word_to_the_last_over_all_attempts() -> None:
+    # One event a second. The first attempt started, blocked, failed; the second started, completed.
+    blocked = e.Blocked(issue=e.ScopeClarification(question="Which one?"))
+    story = told(claim(), report(e.Started()), report(blocked), report(failed()))
+    assert story.subtask().worked_seconds == 2.0
+
+    for command in (claim(), report(e.Started(), epoch=2), report(e.Completed(), epoch=2)):
+        story.do(command)
+    assert story.subtask().worked_seconds == 3.0
+
+
+def test_the_time_of_gates_and_merge_is_not_the_worker_s() -> None:
+    story = told(claim(), report(e.Started()), report(e.Completed()))
+    for _ in range(10):
+        story.say(e.GateEvaluated(gate="command", passed=True, score=1.0), name(1), 1, WorkerId("w1"))
+
+    story.do(accept())
+
+    assert story.subtask().worked_seconds == 1.0
+
+
+def test_a_lost_worker_s_time_counts_up_to_its_last_word() -> None:
+    story = told(claim(), report(e.Started()), report(e.Progress(completed=1, total=2)))
+    for _ in range(10):
+        story.say(e.TaskResumed())
+
+    story.do(lose())
+
+    assert story.subtask().worked_seconds == 1.0
+
+
+def test_a_worker_lost_with_its_coordinator_is_told_apart() -> None:
+    story = told(claim())
+
+    said = story.do(LoseWorker(subtask_id=name(1), epoch=1, reason="gone", coordinator_gone=True))
+
+    assert said == [e.LeaseExpired(reason="gone", coordinator_gone=True)]
+
+
+# --- the task
+
+
+def test_there_is_no_task_without_events() -> None:
+    assert fold([]) is None
+
+
+def test_a_task_begins_with_its_submission() -> None:
+    story = Story()
+
+    assert story.state == TaskState(
+        id=TASK,
+        submitted=e.TaskSubmitted(repository="/src/boto", base_commit="c0", branch="pw/boto", options={}),
+        submitted_at=START,
+        phase=1,
+        head="c0",
+    )
+
+
+def test_any_other_first_event_is_an_error() -> None:
+    story = Story()
+
+    with pytest.raises(ValueError, match=f"the first event of {TASK} is PhaseStarted"):
+        fold(story.recorded[1:])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (e.TaskCompleted(summary="nothing is left"), "completed", "nothing is left"),
+        (e.TaskStalled(reason="nothing moves"), "stalled", "nothing moves"),
+        (e.TaskCancelled(reason="not wanted"), "cancelled", "not wanted"),
+    ],
+)
+def test_a_task_ends_with_a_reason(body: e.EventBody, status: str, reason: str) -> None:
+    story = Story()
+    story.say(body)
+
+    state = story.state
+    assert (state.status, state.reason, state.ended_at) == (status, reason, START + timedelta(seconds=2))
+
+
+def test_a_paused_task_can_be_resumed() -> None:
+    story = Story()
+
+    story.say(e.TaskPaused(reason="interrupted"))
+    assert (story.state.status, story.state.reason) == ("paused", "interrupted")
+
+    story.say(e.TaskResumed())
+    assert (story.state.status, story.state.reason) == ("running", "")
+
+
+def test_a_stalled_task_that_is_taken_up_again_has_not_ended() -> None:
+    story = Story()
+    story.say(e.TaskStalled(reason="nothing moves"))
+
+    story.say(e.TaskResumed())
+
+    assert (story.state.status, story.state.reason, story.state.ended_at) == ("running", "", None)
+
+
+def test_only_the_present_phase_s_subtasks_are_handed_out() -> None:
+    story = told(plans=[planned("a.py")])
+    story.say(e.PhaseStarted(phase=2, name="round 2"))
+    story.say(msgspec.structs.replace(planned("a.py"), phase=2), name(2))
+    story.let_go()
+
+    assert [subtask.id for subtask in story.state.in_phase()] == [name(2)]
+    assert [subtask.id for subtask in claimable(story.state)] == [name(2)]
+
+
+def test_a_phase_is_over_when_each_subtask_is_accepted_or_held() -> None:
+    story = told(claim(1), accept(1), claim(2), plans=[planned("a.py"), planned("b.py")])
+    assert more_to_come(story.state)
+
+    story.do(report(failed(recoverable=False), 2))
+
+    assert not more_to_come(story.state)
+
+
+def test_a_phase_reaches_its_milestones_anew() -> None:
+    story = Story()
+    story.say(e.MilestoneReached(phase=1, percent=100))
+    assert story.state.milestone == 100
+
+    story.say(e.PhaseStarted(phase=2, name="round 2"))
+
+    assert story.state.milestone == 0
+
+
+def test_gates_are_noted_and_change_nothing() -> None:
+    story = told(claim())
+    before = story.state
+
+    story.say(e.GateEvaluated(gate="scope", passed=False, score=0.0), name(1), 1, WorkerId("w1"))
+
+    assert story.state == before
+
+
+# --- any course that events can take
+
+PLANS = (
+    planned("a.py", "b.py"),
+    planned("b.py", "c.py"),
+    planned("d.py"),
+    planned("a.py", after=[1, 2]),
+    planned("e.py", after=[3]),
+)
+numbers = st.integers(1, len(PLANS))
+# Mostly the present epoch, else one before or after it.
+epochs_off = st.sampled_from([0, 0, 0, 0, -1, -2, 1])
+
+
+class AnyCourse(RuleBasedStateMachine):
+    """Commands in any order, beside a model that keeps nothing but who holds what and how often it went wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Story(*PLANS)
+        self.epochs = dict.fromkeys(range(1, len(PLANS) + 1), 0)
+        self.failures = dict.fromkeys(self.epochs, 0)
+        self.losses = dict.fromkeys(self.epochs, 0)
+        self.holders: dict[int, str] = {}
+        self.accepted: set[int] = set()
+        self.held: set[int] = set()
+
+    def free(self, number: int) -> bool:
+        """Tell by the model whether the subtask can be claimed."""
+        plan, over = PLANS[number - 1], self.accepted | self.held
+        taken = {path for other in self.holders for path in PLANS[other - 1].scope.files}
+        return (
+            number not in over
+            and number not in self.holders
+            and all(earlier in over for earlier in range(1, len(PLANS) + 1) if name(earlier) in plan.depends_on)
+            and taken.isdisjoint(plan.scope.files)
+        )
+
+    def done_under_lease(self, command: Command, number: int, epoch: int) -> bool:
+        """Do the command; tell whether it counted, and see to it that a stale one changes nothing."""
+        if number in self.holders and epoch == self.epochs[number]:
+            self.story.do(command)
+            return True
+        before = self.story.state
+        with pytest.raises(StaleLeaseError):
+            self.story.do(command)
+        assert self.story.state == before
+        return False
+
+    @rule(number=numbers, worker=st.sampled_from(["w1", "w2", "w3"]))
+    def claim(self, number: int, worker: str) -> None:
+        if self.free(number):
+            self.story.do(claim(number, worker))
+            self.epochs[number] += 1
+            self.holders[number] = worker
+        else:
+            before = self.story.state
+            with pytest.raises(NotClaimableError):
+                self.story.do(claim(number, worker))
+            assert self.story.state == before
+
+    @rule(
+        number=numbers,
+        off=epochs_off,
+        message=st.sampled_from(
+            [
+                e.Started(),
+                e.Progress(completed=1, total=4),
+                e.Blocked(issue=e.ScopeClarification(question="Which one?")),
+                e.Completed(summary="done"),
+            ]
+        ),
+    )
+    def report(self, number: int, off: int, message: e.WorkerMessage) -> None:
+        epoch = self.epochs[number] + off
+        self.done_under_lease(report(message, number, epoch=epoch), number, epoch)
+
+    @rule(number=numbers, off=epochs_off, refused=st.booleans())
+    def fail(self, number: int, off: int, refused: bool) -> None:
+        epoch = self.epochs[number] + off
+        command = reject(number, epoch=epoch) if refused else report(failed(), number, epoch=epoch)
+        if self.done_under_lease(command, number, epoch):
+            del self.holders[number]
+            self.failures[number] += 1
+            if self.failures[number] == LIMITS.attempts_max:
+                self.held.add(number)
+
+    @rule(number=numbers, off=epochs_off)
+    def lose(self, number: int, off: int) -> None:
+        epoch = self.epochs[number] + off
+        if self.done_under_lease(lose(number, epoch=epoch), number, epoch):
+            del self.holders[number]
+            self.losses[number] += 1
+            if self.losses[number] == LIMITS.losses_max:
+                self.held.add(number)
+
+    @rule(number=numbers, off=epochs_off)
+    def release(self, number: int, off: int) -> None:
+        epoch = self.epochs[number] + off
+        if self.done_under_lease(release(number, epoch=epoch), number, epoch):
+            del self.holders[number]
+
+    @rule(number=numbers, off=epochs_off)
+    def accept(self, number: int, off: int) -> None:
+        epoch = self.epochs[number] + off
+        if self.done_under_lease(accept(number, epoch=epoch), number, epoch):
+            del self.holders[number]
+            self.accepted.add(number)
+
+    @invariant()
+    def epochs_and_counts_are_the_model_s(self) -> None:
+        for number in self.epochs:
+            subtask = self.story.subtask(number)
+            assert subtask.epoch == self.epochs[number]
+            assert (subtask.failures, subtask.losses) == (self.failures[number], self.losses[number])
+
+    @invariant()
+    def holders_are_the_model_s_and_no_file_has_two(self) -> None:
+        live = [subtask for subtask in self.story.state.subtasks.values() if subtask.status in LIVE]
+        files = [path for subtask in live for path in subtask.plan.scope.files]
+
+        assert {subtask.id: subtask.worker_id for subtask in live} == {
+            name(number): worker for number, worker in self.holders.items()
+        }
+        assert len(files) == len(set(files))
+
+    @invariant()
+    def what_can_be_claimed_is_the_model_s_and_nothing_that_has_ended(self) -> None:
+        state = self.story.state
+        ready = {subtask.id for subtask in claimable(state)}
+
+        assert ready == {name(number) for number in self.epochs if self.free(number)}
+        assert ready.isdisjoint(subtask.id for subtask in state.subtasks.values() if subtask.status in ENDED)
+        assert {subtask.id for subtask in state.subtasks.values() if subtask.status == "held"} == {
+            name(number) for number in self.held
+        }
+
+    @invariant()
+    def the_events_alone_give_the_same_state(self) -> None:
+        assert fold(self.story.recorded) == self.story.state
+
+    @invariant()
+    def epochs_rise_by_one_with_each_claim(self) -> None:
+        for number in self.epochs:
+            claims = [
+                record.event.lease_epoch
+                for record in self.story.recorded
+                if record.event.stream_id == StreamId(name(number))
+                and isinstance(record.event.body, e.SubtaskClaimed)
+            ]
+            assert claims == list(range(1, len(claims) + 1))
+
+
+AnyCourse.TestCase.settings = settings(deadline=None, max_examples=30, stateful_step_count=40)
+TestAnyCourse = AnyCourse.TestCase

@@ -1,0 +1,249 @@
+"""How far a phase is, and when it will end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import events as e
+from domain.ids import SubtaskId, TaskId, WorkerId
+from domain.lifecycle import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
+from domain.plan import Effort, Scope
+from domain.progress import Eta, eta, progress
+
+LAW = settings(deadline=None, max_examples=40)
+
+TASK = TaskId("boto-7k3mq9xd")
+START = datetime(2025, 1, 2, tzinfo=UTC)
+STATUSES: tuple[SubtaskStatus, ...] = get_args(SubtaskStatus)
+SURE = 1.0  # a spread of nearly nothing: p95 equals p50
+
+
+def subtask(
+    number: int,
+    status: SubtaskStatus = "ready",
+    *,
+    p50: float = 100.0,
+    spread: float = 3.0,
+    files: Collection[str] = (),
+    after: Collection[int] = (),
+    done: tuple[int, int] = (0, 10),
+    worked_seconds: float = 0.0,
+) -> SubtaskState:
+    plan = e.SubtaskPlanned(
+        phase=1,
+        title="E1",
+        reason="local edits",
+        scope=Scope(files=tuple(files) or (f"{number}.py",), codes=("E1",)),
+        problems=(number,),
+        effort=Effort(p50=p50, p80=p50 * spread**0.5, p95=p50 * spread),
+        priority=number,
+        depends_on=tuple(SubtaskId(f"{TASK}.{earlier}") for earlier in after),
+    )
+    live = status in LIVE
+    return SubtaskState(
+        id=SubtaskId(f"{TASK}.{number}"),
+        plan=plan,
+        status=status,
+        completed=done[0],
+        total=done[1],
+        worker_id=WorkerId("w1") if live else None,
+        started_at=START if status in ("running", "blocked") else None,
+        worked_seconds=worked_seconds,
+    )
+
+
+def task(*subtasks: SubtaskState) -> TaskState:
+    submitted = e.TaskSubmitted(repository="/src/boto", base_commit="c0", branch="pw/boto", options={})
+    return TaskState(
+        id=TASK,
+        submitted=submitted,
+        submitted_at=START,
+        phase=1,
+        subtasks={subtask.id: subtask for subtask in subtasks},
+    )
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def percent(*subtasks: SubtaskState) -> float:
+    return progress(task(*subtasks), START, 1).percent
+
+
+def ends(*subtasks: SubtaskState, now: float = 0.0, workers: int = 1) -> Eta:
+    estimate = eta(task(*subtasks), at(now), workers)
+    assert estimate is not None
+    return estimate
+
+
+statuses = st.sampled_from(STATUSES)
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> TaskState:
+    return task(
+        *(
+            subtask(
+                number,
+                draw(statuses),
+                p50=draw(st.floats(0.01, 10_000.0)),
+                spread=draw(st.floats(1.0, 10.0)),
+                files=draw(st.sets(st.sampled_from("abc"), min_size=1)),
+                after=draw(st.sets(st.integers(1, number - 1), max_size=2)) if number > 1 else (),
+                done=draw(st.tuples(st.integers(0, 12), st.integers(0, 10))),
+                worked_seconds=draw(st.floats(0.0, 1000.0)),
+            )
+            for number in range(1, draw(st.integers(1, 7)) + 1)
+        )
+    )
+
+
+# --- percent
+
+
+def test_a_subtask_counts_as_its_estimated_effort() -> None:
+    assert percent(subtask(1, "accepted", p50=300.0), subtask(2, "ready", p50=100.0)) == 75.0
+
+
+def test_running_work_counts_as_far_as_it_says() -> None:
+    assert percent(subtask(1, "running", done=(3, 10))) == 30.0
+    assert percent(subtask(1, "blocked", done=(3, 10))) == 30.0
+
+
+def test_a_claim_to_be_done_is_not_yet_everything() -> None:
+    assert percent(subtask(1, "running", done=(10, 10))) == 99.0
+    assert percent(subtask(1, "reported")) == 99.0
+
+
+def test_work_without_a_holder_counts_nothing_however_far_it_was() -> None:
+    assert percent(subtask(1, "ready", done=(9, 10))) == 0.0
+
+
+def test_held_subtasks_count_as_neither_done_nor_to_come() -> None:
+    assert percent(subtask(1, "accepted"), subtask(2, "held", p50=9000.0)) == 100.0
+
+
+def test_another_phase_s_subtasks_count_nothing() -> None:
+    earlier = subtask(1, "accepted")
+    earlier = msgspec.structs.replace(earlier, plan=msgspec.structs.replace(earlier.plan, phase=0))
+
+    assert percent(earlier, subtask(2)) == 0.0
+
+
+def test_every_subtask_is_counted_once() -> None:
+    everything = [subtask(number, status) for number, status in enumerate(STATUSES)]
+
+    measured = progress(task(*everything), START, 2)
+
+    assert (measured.waiting, measured.live, measured.accepted, measured.held) == (2, 4, 1, 1)
+    assert measured.total == 8
+
+
+@LAW
+@given(tasks(), st.floats(0.0, 10_000.0), st.integers(1, 4))
+def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState, now: float, workers: int) -> None:
+    measured = progress(state, at(now), workers)
+
+    assert 0.0 <= measured.percent <= 100.0
+    assert measured.accepted + measured.live + measured.waiting + measured.held == measured.total
+
+
+@LAW
+@given(tasks(), st.data())
+def test_percent_never_falls_when_work_is_accepted(state: TaskState, data: st.DataObject) -> None:
+    open_ones = [found for found in state.subtasks.values() if found.status != "held"]
+    if not open_ones:
+        return
+    accepted = msgspec.structs.replace(data.draw(st.sampled_from(open_ones)), status="accepted")
+    after = msgspec.structs.replace(state, subtasks={**state.subtasks, accepted.id: accepted})
+
+    assert progress(after, START, 1).percent >= progress(state, START, 1).percent
+
+
+# --- the estimated end
+
+
+@LAW
+@given(tasks(), st.floats(0.0, 10_000.0), st.integers(1, 4))
+def test_the_estimate_repeats_and_its_quantiles_are_in_order(state: TaskState, now: float, workers: int) -> None:
+    estimate = eta(state, at(now), workers)
+
+    assert estimate == eta(state, at(now), workers)
+    if estimate is not None:
+        assert 0.0 <= estimate.p50 <= estimate.p80
+
+
+@LAW
+@given(tasks())
+def test_there_is_an_estimate_as_long_as_something_is_left(state: TaskState) -> None:
+    left = any(found.status not in ENDED for found in state.subtasks.values())
+
+    assert (eta(state, START, 1) is not None) == left
+
+
+def test_nothing_left_has_no_end_to_come() -> None:
+    assert eta(task(subtask(1, "accepted"), subtask(2, "held")), START, 1) is None
+    assert eta(task(), START, 1) is None
+
+
+def test_work_that_reports_its_progress_is_measured_by_its_own_pace() -> None:
+    running = subtask(1, "running", done=(2, 10), p50=9000.0)
+
+    # A fifth took 100 s, so four more such parts are left.
+    assert ends(running, now=100.0) == Eta(p50=400.0, p80=400.0)
+
+
+def test_work_that_has_outlasted_its_estimate_is_still_not_over() -> None:
+    estimate = ends(subtask(1, "running", p50=100.0, spread=3.0), now=1000.0)
+
+    assert estimate.p50 > 0.0
+
+
+def test_the_end_is_that_of_the_whole_graph_on_the_workers_there_are() -> None:
+    apart = [subtask(number, spread=SURE) for number in (1, 2)]
+    one_file = [subtask(number, spread=SURE, files=["a.py"]) for number in (1, 2)]
+    in_turn = [subtask(1, spread=SURE), subtask(2, spread=SURE, after=[1])]
+
+    assert ends(*apart, workers=2).p50 == pytest.approx(100.0, rel=0.1)
+    assert ends(*apart, workers=1).p50 == pytest.approx(200.0, rel=0.1)
+    assert ends(*one_file, workers=2).p50 == pytest.approx(200.0, rel=0.1)
+    assert ends(*in_turn, workers=2).p50 == pytest.approx(200.0, rel=0.1)
+
+
+def test_running_work_keeps_its_files_from_more_urgent_work() -> None:
+    urgent, next_one = subtask(1, spread=SURE, files=["a.py"]), subtask(3, spread=SURE, after=[1])
+    running = subtask(2, "running", files=["a.py"], done=(5, 10))
+
+    # 100 s for the half that is left, then the urgent one, then what depends on it.
+    assert ends(urgent, running, next_one, now=100.0, workers=2).p50 == pytest.approx(300.0, rel=0.1)
+
+
+def test_what_is_accepted_keeps_nobody_waiting() -> None:
+    estimate = ends(subtask(1, "accepted"), subtask(2, spread=SURE, after=[1]))
+
+    assert estimate.p50 == pytest.approx(100.0, rel=0.1)
+
+
+def test_a_task_that_takes_longer_than_estimated_is_believed_more_and_more() -> None:
+    waiting = subtask(9, spread=SURE)
+    slow = [subtask(number, "accepted", worked_seconds=400.0) for number in range(1, 7)]
+
+    shipped, some, many = ends(waiting), ends(*slow[:3], waiting), ends(*slow, waiting)
+
+    # Estimates that were four times too short: half of that is believed after three attempts, in logarithms.
+    assert some.p50 == pytest.approx(2.0 * shipped.p50, rel=0.01)
+    assert shipped.p50 < some.p50 < many.p50 < 4.0 * shipped.p50
+
+
+def test_an_uncertain_estimate_has_a_wider_range() -> None:
+    sure, unsure = ends(subtask(1, spread=1.5)), ends(subtask(1, spread=9.0))
+
+    assert unsure.p80 / unsure.p50 > sure.p80 / sure.p50

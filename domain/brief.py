@@ -81,7 +81,7 @@ def _listing(problems: Sequence[Problem]) -> str:
     by_path: defaultdict[str, list[str]] = defaultdict(list)
     for problem in problems[:_LISTED_MAX]:
         line = problem.range.line if problem.range else "?"
-        message = problem.message.splitlines()[0] if problem.message else ""
+        message = problem.message.partition("\n")[0]
         hint = next((f" (suggested: {s.message})" for s in problem.suggestions if s.message), "")
         by_path[problem.path].append(f"- line {line}: {problem.code} {message}{hint}")
     text = "\n\n".join(f"### {path}\n\n" + "\n".join(lines) for path, lines in by_path.items())

@@ -34,6 +34,7 @@ _EFFORT_MAX: dict[WorkerKind, float] = {"script": 120.0, "agent": 1800.0}
 _EFFORT_MIN: dict[WorkerKind, float] = {"script": 2.0, "agent": 240.0}
 #: What a subtask costs besides its work: worktree, gates, merge (seconds, one after the other in the merge).
 _OVERHEAD: dict[WorkerKind, float] = {"script": 0.5, "agent": 5.0}
+_TIME_BUDGET_SECONDS = 1800.0
 _WORKERS_MAX = 16
 #: A further worker must save at least this share of the whole to be recommended.
 _WORTHWHILE = 0.05
@@ -49,8 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     #: Processors of this machine where the worker keeps one busy; None where it mostly waits.
     cores: int | None = None
     calibration: Calibration = Calibration()
-    #: Least time budget of a subtask, in seconds.
-    time_budget_seconds: float = 1800.0
+    #: Time budget of a subtask, in seconds; None takes half an hour, or the estimate's P95 where that is more.
+    time_budget_seconds: float | None = None
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +142,8 @@ def _unit(problems: Sequence[Problem], kind: UnitKind, title: str, indices: Iter
         problems=members,
         files=files,
         codes=frozenset(problems[index].code for index in members),
-        weight=efforts.weight(request.worker, kind, files=len(files), problems=len(members)),
+        weight=efforts.weight(request.worker, kind, files=len(files), problems=len(members))
+        * request.calibration.factor,
     )
 
 
@@ -260,7 +262,7 @@ def _subtask(
             files=tuple(sorted(files)),
             codes=tuple(sorted(codes)),
             excluded_codes=tuple(sorted(present - codes)),
-            time_budget_seconds=max(request.time_budget_seconds, round(effort.p95, 1)),
+            time_budget_seconds=request.time_budget_seconds or max(_TIME_BUDGET_SECONDS, round(effort.p95, 1)),
         ),
         problems=tuple(sorted(index for unit in content for index in unit.problems)),
         effort=effort,
@@ -296,7 +298,7 @@ def _reason(content: Bin) -> str:
     if causes == 1 and not local:
         return "one cause in several files: cured once, by one worker, first"
     if causes:
-        extra = f", with the local edits of {local} of their files" if local else ""
+        extra = f", with the local edits in {local} of the same files" if local else ""
         many = f"{causes} causes that meet in the same files or are small" if causes > 1 else "one cause"
         return f"{many}{extra}"
     how = "automatic fixes" if _kind(content) == "automatic" else "local edits"

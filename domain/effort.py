@@ -60,16 +60,17 @@ def weight(worker: WorkerKind, unit: UnitKind, *, files: int, problems: int) -> 
 
 
 def estimate(worker: WorkerKind, unit: UnitKind, weights: float, calibration: Calibration) -> Effort:
-    """Estimate a subtask whose units add up to `weights` seconds."""
+    """Estimate a subtask whose units add up to `weights` seconds, calibrated already."""
     prior = PRIORS[worker, unit]
-    p50 = (prior.base + weights) * calibration.factor
-    basis = f"{worker} prior {prior.base + weights:.3g} s"
+    p50 = prior.base * calibration.factor + weights
+    shipped = p50 / calibration.factor
+    basis = f"{worker} prior {shipped:.3g} s"
     if calibration.attempts:
         basis += f" x{calibration.factor:.2f} measured here (n={calibration.attempts})"
     return Effort(
         p50=round(p50, 3),
         p80=round(p50 * math.exp(_Z80 * prior.sigma), 3),
         p95=round(p50 * math.exp(_Z95 * prior.sigma), 3),
-        prior=round(prior.base + weights, 3),
+        prior=round(shipped, 3),
         basis=basis,
     )

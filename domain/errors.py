@@ -12,6 +12,7 @@
     |   +-- MessageConflictError    the same message id came with other content
     +-- LifecycleError              a command that the state of a subtask does not allow
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
+    |   +-- NotReportedError        no worker has said that the subtask is done
     |   +-- StaleLeaseError         the lease epoch is not the one that holds the subtask
     +-- StalledError                work is left and nothing moves
 
@@ -71,6 +72,10 @@ class LifecycleError(ParallelWorkersError):
 
 class NotClaimableError(LifecycleError):
     """The subtask cannot be handed out now; the message says why."""
+
+
+class NotReportedError(LifecycleError):
+    """A verdict on work that nobody has said to be done."""
 
 
 class StaleLeaseError(LifecycleError):

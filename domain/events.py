@@ -7,7 +7,7 @@ in the ledger the kind is the tag `type` in snake case. Times are the sender's, 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -73,8 +73,8 @@ class Started(Body, frozen=True, kw_only=True, tag="started"):
 class Progress(Body, frozen=True, kw_only=True, tag="progress"):
     """So many of so many parts are done."""
 
-    completed: int
-    total: int
+    completed: Annotated[int, msgspec.Meta(ge=0)]
+    total: Annotated[int, msgspec.Meta(ge=0)]
     status: str = ""
 
 
@@ -187,7 +187,7 @@ class SubtaskPlanned(Body, frozen=True, kw_only=True, tag="subtask_planned"):
 
 
 class SubtaskReady(Body, frozen=True, kw_only=True, tag="subtask_ready"):
-    """All that the subtask depends on is accepted."""
+    """All that the subtask depends on has come to an end."""
 
 
 class SubtaskClaimed(Body, frozen=True, kw_only=True, tag="subtask_claimed"):

@@ -57,17 +57,21 @@ def no_new_problems_gate(
     if worse:
         named = Counter(problem.code or problem.tool for problem in worse)
         detail = "new: " + ", ".join(f"{code} x{count}" for code, count in sorted(named.items()))
-        detail += f" (first: {worse[0].path}: {worse[0].message.splitlines()[0]})"
+        first = worse[0].message.partition("\n")[0]
+        detail += f" (first: {worse[0].path}: {first})"
     score = 1.0 if not worse else max(0.0, removed / max(len(before), 1))
     return GateEvaluated(gate=NO_NEW_PROBLEMS, passed=not worse, score=round(min(score, 1.0), 4), detail=detail)
 
 
-def effect_gate(*, changed: int, before: int, after: int) -> GateEvaluated:
-    """A worker that says it is done must have changed something or have removed something."""
-    passed = changed > 0 or after < before
-    share = 1.0 if before == 0 else max(0.0, (before - after) / before)
-    detail = f"{before - after} of {before} problems removed" if passed else "no file was changed"
-    return GateEvaluated(gate=EFFECT, passed=passed, score=round(min(share, 1.0), 4), required=0.0, detail=detail)
+def effect_gate(*, changed: int, before: int, after: int, unmasks: bool = False) -> GateEvaluated:
+    """A worker that says it is done must have made the problems fewer.
+
+    Where mending one problem may bring others to light (`unmasks`), a change is enough.
+    """
+    fewer = before - after
+    passed = fewer > 0 or (unmasks and changed > 0)
+    detail = f"{max(fewer, 0)} of {before} problems removed" if changed else "no file was changed"
+    return GateEvaluated(gate=EFFECT, passed=passed, score=1.0 if passed else 0.0, detail=detail)
 
 
 def command_gate(command: str, exit_code: int, output: str, seconds: float) -> GateEvaluated:

@@ -47,14 +47,15 @@ def group_problems(problems: Sequence[Problem], targeted: Iterable[int], *, unsa
             causes[_cause_key(problem)].append(index)
     groups: list[Group] = []
     for key, members in causes.items():
-        if key and len({problems[index].path for index in members}) > 1:
+        if key and len({problems[index].path for index in members} - {""}) > 1:
             groups.append(_group("cause", _describe(problems[members[0]], key), problems, members))
             continue
         for index in members:
             spread["local", problems[index].code, problems[index].template].append(index)
     for (kind, code, template), members in spread.items():
         what = "automatic fix" if kind == "automatic" else "local edit"
-        groups.append(_group(kind, f"{code or 'no code'} ({what}): {template}", problems, members))
+        said = template.partition("\n")[0]
+        groups.append(_group(kind, f"{code or 'no code'} ({what}): {said}", problems, members))
     return sorted(groups, key=lambda group: (-len(group.problems), group.cause))
 
 
@@ -70,7 +71,8 @@ def _cause_key(problem: Problem) -> tuple[str, ...]:
 def _describe(problem: Problem, key: tuple[str, ...]) -> str:
     if key[0] == "edit":
         return f"one edit mends them: {key[1].splitlines()[0]}"
-    return f"{problem.code or problem.tool}: {problem.message.splitlines()[0]}"
+    said = problem.message.partition("\n")[0]
+    return f"{problem.code or problem.tool}: {said}"
 
 
 def _group(kind: UnitKind, cause: str, problems: Sequence[Problem], members: list[int]) -> Group:
@@ -78,6 +80,6 @@ def _group(kind: UnitKind, cause: str, problems: Sequence[Problem], members: lis
         kind=kind,
         cause=cause.replace("\0", "?"),
         codes=tuple(sorted({problems[index].code for index in members})),
-        files=tuple(sorted({problems[index].path for index in members})),
+        files=tuple(sorted({problems[index].path for index in members} - {""})),
         problems=tuple(sorted(members)),
     )

@@ -18,7 +18,7 @@ from typing import Literal, assert_never
 import msgspec
 
 from domain import events as e
-from domain.errors import NotClaimableError, StaleLeaseError
+from domain.errors import NotClaimableError, NotReportedError, StaleLeaseError
 from domain.ids import SubtaskId, TaskId, WorkerId, is_task_stream, short
 
 SubtaskStatus = Literal["planned", "ready", "claimed", "running", "blocked", "reported", "accepted", "held"]
@@ -155,7 +155,8 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
 ) -> SubtaskState:
     change = msgspec.structs.replace
     if isinstance(event.body, e.Started | e.Progress | e.Blocked):
-        subtask = change(subtask, heard_at=event.occurred_at)
+        since = subtask.started_at or event.occurred_at
+        subtask = change(subtask, started_at=since, heard_at=event.occurred_at)
     match event.body:
         case e.SubtaskReady():
             return change(subtask, status="ready")
@@ -173,7 +174,7 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
                 issue=None,
             )
         case e.Started():
-            return change(subtask, status="running", issue=None, started_at=event.occurred_at)
+            return change(subtask, status="running", issue=None)
         case e.Progress(completed=completed, total=total, status=note):
             return change(subtask, status="running", completed=completed, total=total, note=note, issue=None)
         case e.Blocked(issue=issue, context=context):
@@ -185,8 +186,9 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
             )
         case e.Failed(error=error):
             return _end_attempt(subtask, event, error, failures=1)
-        case e.LeaseExpired(reason=reason):
-            return _end_attempt(subtask, event, reason, losses=1)
+        case e.LeaseExpired(reason=reason, coordinator_gone=gone):
+            # A coordinator that was killed says nothing about the subtask at all.
+            return _end_attempt(subtask, event, reason, lost=True, losses=0 if gone else 1)
         case e.SubtaskReleased(reason=reason):
             return _end_attempt(subtask, event, reason)
         case e.SubtaskRejected(gate=gate, reason=reason):
@@ -201,10 +203,10 @@ def _evolve_subtask(  # noqa: C901, PLR0911, PLR0912 - one arm per event
 
 
 def _end_attempt(
-    subtask: SubtaskState, event: e.Event, what: str, *, failures: int = 0, losses: int = 0
+    subtask: SubtaskState, event: e.Event, what: str, *, failures: int = 0, losses: int = 0, lost: bool = False
 ) -> SubtaskState:
     # Nobody knows when a lost worker stopped: it counts up to its last word, not to the moment it was missed.
-    until = subtask.heard_at if losses and subtask.heard_at is not None else event.occurred_at
+    until = subtask.heard_at if lost and subtask.heard_at is not None else event.occurred_at
     note = AttemptNote(epoch=subtask.epoch, worker_id=subtask.worker_id or "", what=what)
     return msgspec.structs.replace(
         subtask,
@@ -300,6 +302,8 @@ Decision = tuple[e.EventBody, int, WorkerId | None]
 
 def unclaimable_reason(state: TaskState, subtask: SubtaskState) -> str | None:
     """Say why a subtask cannot be handed out now; None where it can."""
+    if state.status != "running":
+        return f"{state.id} is {state.status}"
     if subtask.status == "planned":
         waiting = (other for other in subtask.plan.depends_on if state.subtasks[other].status not in ENDED)
         return f"{short(subtask.id)} waits for {', '.join(map(short, waiting))}"
@@ -350,17 +354,21 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Decision]
         return [(e.SubtaskClaimed(base_commit=command.base_commit), subtask.epoch + 1, command.worker_id)]
     _check_fence(subtask, command.epoch)
     match command:
-        case Report(message=message):
+        case Report(message=message, worker_id=worker_id):
+            _check_reporter(subtask, worker_id)
             after = _after_failure(subtask, limits, message) if isinstance(message, e.Failed) else []
             events: list[e.EventBody] = [message, *after]
         case LoseWorker(reason=reason, coordinator_gone=gone):
-            events = [e.LeaseExpired(reason=reason, coordinator_gone=gone), *_after_loss(subtask, limits, reason)]
+            after = [] if gone else _after_loss(subtask, limits, reason)
+            events = [e.LeaseExpired(reason=reason, coordinator_gone=gone), *after]
         case Release(reason=reason):
             events = [e.SubtaskReleased(reason=reason)]
         case Reject(gate=gate, reason=reason):
+            _check_reported(subtask)
             failed = e.Failed(error=f"{gate}: {reason}")
             events = [e.SubtaskRejected(gate=gate, reason=reason), *_after_failure(subtask, limits, failed)]
         case Accept(commit=commit, files_changed=changed):
+            _check_reported(subtask)
             events = [e.SubtaskAccepted(commit=commit, files_changed=changed, summary=subtask.note)]
         case _:
             assert_never(command)
@@ -372,6 +380,16 @@ def _check_fence(subtask: SubtaskState, epoch: int) -> None:
         return
     holder = f"{subtask.worker_id} under epoch {subtask.epoch}" if subtask.status in LIVE else "nobody"
     raise StaleLeaseError(f"epoch {epoch} of {short(subtask.id)} is over: it is held by {holder}")
+
+
+def _check_reported(subtask: SubtaskState) -> None:
+    if subtask.status != "reported":
+        raise NotReportedError(f"{short(subtask.id)} is {subtask.status}: there is no finished work to decide on")
+
+
+def _check_reporter(subtask: SubtaskState, worker_id: WorkerId) -> None:
+    if subtask.worker_id != worker_id:
+        raise StaleLeaseError(f"{short(subtask.id)} is held by {subtask.worker_id}, not by {worker_id}")
 
 
 def _after_failure(subtask: SubtaskState, limits: Limits, failure: e.Failed) -> list[e.EventBody]:

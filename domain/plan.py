@@ -32,10 +32,6 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Active time after which the worker is stopped, in seconds.
     time_budget_seconds: float = 1800.0
 
-    def contains_file(self, path: str) -> bool:
-        """Tell whether a worker under this scope may change the file."""
-        return path in self.files
-
     def files_outside(self, paths: Iterable[str]) -> tuple[str, ...]:
         """List those of the paths that lie outside the scope, sorted."""
         allowed = frozenset(self.files)

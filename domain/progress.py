@@ -20,6 +20,8 @@ from domain.schedule import Job, simulate
 _DRAWS = 100
 #: Prior strength of "estimates are right on average", in attempts.
 _SHRINKAGE = 3.0
+#: What is left of work that waits for its gates and the merge.
+_JUDGING_SECONDS = 0.5
 _NORMAL = NormalDist()
 
 
@@ -43,13 +45,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(state: TaskState, now: datetime, workers: int) -> Progress:
-    """Measure the present phase. Held subtasks count as neither done nor to come."""
+    """Measure the present phase. Held subtasks count as neither done nor to come; 100 % is all accepted."""
     subtasks = state.in_phase()
     counted = [subtask for subtask in subtasks if subtask.status != "held"]
     total = sum(subtask.plan.effort.p50 for subtask in counted)
     done = sum(subtask.plan.effort.p50 * subtask.fraction for subtask in counted)
     return Progress(
-        percent=round(100.0 * done / total, 1) if total else 100.0,
+        percent=_percent(done, total, all_accepted=all(s.status == "accepted" for s in subtasks)),
         accepted=sum(subtask.status == "accepted" for subtask in subtasks),
         live=sum(subtask.status in LIVE for subtask in subtasks),
         waiting=sum(subtask.status in ("planned", "ready") for subtask in subtasks),
@@ -57,6 +59,13 @@ def progress(state: TaskState, now: datetime, workers: int) -> Progress:
         total=len(subtasks),
         eta=eta(state, now, workers),
     )
+
+
+def _percent(done: float, total: float, *, all_accepted: bool) -> float:
+    if all_accepted:
+        return 100.0
+    # However little is left, it is not all.
+    return min(round(100.0 * done / total, 1), 99.9) if total else 0.0
 
 
 def eta(state: TaskState, now: datetime, workers: int) -> Eta | None:
@@ -90,7 +99,7 @@ def _bias(state: TaskState) -> float:
     logs = [
         math.log(max(subtask.worked_seconds, 0.01) / max(subtask.plan.effort.p50, 0.01))
         for subtask in state.subtasks.values()
-        if subtask.status == "accepted" and subtask.worked_seconds > 0
+        if subtask.status == "accepted" and subtask.worked_seconds > 0 and subtask.epoch == 1
     ]
     return sum(logs) / (len(logs) + _SHRINKAGE) if logs else 0.0
 
@@ -100,6 +109,8 @@ def _draw(subtask: SubtaskState, bias: float, now: datetime, source: random.Rand
     effort = subtask.plan.effort
     sigma = max(math.log(max(effort.p95, 1e-6) / max(effort.p50, 1e-6)) / 1.6449, 0.05)
     mean = math.log(max(effort.p50, 1e-6)) + bias
+    if subtask.status == "reported":
+        return _JUDGING_SECONDS
     if subtask.status not in LIVE or subtask.started_at is None:
         return math.exp(mean + sigma * source.gauss(0.0, 1.0))
     elapsed = max((now - subtask.started_at).total_seconds(), 1e-3)

@@ -1,8 +1,8 @@
 """List scheduling: who would do what when, and how long the whole would take.
 
 The simulation follows the dispatcher's real rule: a free worker takes the most urgent job whose dependencies
-are done and whose files nobody holds. Makespans of list schedules are within (2 - 1/m) of the best possible
-(Graham 1966).
+are done and whose files nobody holds. For independent jobs that share no file, makespans of list schedules are within
+(2 - 1/m) of the best possible (Graham 1966).
 """
 
 from __future__ import annotations

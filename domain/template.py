@@ -8,7 +8,7 @@ from functools import lru_cache
 import msgspec
 
 # Compilers put what varies in quotes: backticks (rustc), double (mypy), single or typographic (gcc) quotes.
-_QUOTED = re.compile(r"`([^`]+)`|\"([^\"]+)\"|‘([^’]+)’|“([^”]+)”|(?<!\w)'([^']+)'(?!\w)")  # noqa: RUF001
+_QUOTED = re.compile(r"`([^`]*)`|\"([^\"]*)\"|‘([^’]*)’|“([^”]*)”|(?<!\w)'([^']*)'(?!\w)")  # noqa: RUF001
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
@@ -17,7 +17,7 @@ class Masked(msgspec.Struct, frozen=True):
 
     #: The message with each quoted name as `<>` and each number as `#`.
     template: str
-    #: The quoted names, in order.
+    #: The quoted names, in order, without empty ones.
     slots: tuple[str, ...]
 
 
@@ -31,4 +31,4 @@ def mask(message: str) -> Masked:
         return "<>"
 
     template = _NUMBER.sub("#", _QUOTED.sub(take, message))
-    return Masked(template=template, slots=tuple(slots))
+    return Masked(template=template, slots=tuple(filter(None, slots)))

@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 
 from domain.errors import LedgerError
 from domain.ids import TaskId
+from eventstore.ledger import unreachable
 
 _STORE = """
     INSERT INTO ledger.artifact (task_id, sha256, encoding, size_bytes, content)
@@ -33,13 +34,16 @@ class ArtifactStore:
         try:
             await self._connection.execute(_STORE, (task_id, digest.digest(), len(data), packed))
         except psycopg.Error as error:
-            raise LedgerError(f"the tool's output cannot be kept: {str(error).splitlines()[0]}") from error
+            raise unreachable(error) from error
         return digest.hexdigest()
 
     async def fetch(self, task_id: TaskId, sha256: str) -> bytes:
         """Give the bytes back; raises `LedgerError` where they are missing or are not what was stored."""
-        cursor = await self._connection.execute(_FETCH, (task_id, bytes.fromhex(sha256)))
-        row = await cursor.fetchone()
+        try:
+            cursor = await self._connection.execute(_FETCH, (task_id, bytes.fromhex(sha256)))
+            row = await cursor.fetchone()
+        except psycopg.Error as error:
+            raise unreachable(error) from error
         if row is None:
             raise LedgerError(f"the ledger holds no artifact {sha256[:12]} of {task_id}")
         data = gzip.decompress(row[0])

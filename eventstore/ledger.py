@@ -100,7 +100,7 @@ class Ledger:
         try:
             connection = await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10)
         except psycopg.Error as error:
-            raise LedgerError(f"the ledger cannot be reached: {_first_line(error)}") from error
+            raise unreachable(error) from error
         async with connection:
             yield cls(connection)
 
@@ -210,7 +210,7 @@ class Ledger:
             await cursor.execute(query.encode(), (task_id, after))
             return [decode_row(row) async for row in cursor]
         except psycopg.Error as error:
-            raise LedgerError(f"the ledger cannot be read: {_first_line(error)}") from error
+            raise unreachable(error) from error
 
     async def find_tasks(self, fragment: str) -> list[TaskId]:
         """List the tasks whose name holds the fragment, newest first; all of them for an empty one."""
@@ -219,8 +219,16 @@ class Ledger:
             WHERE type = 'task_submitted' AND position(%s IN task_id) > 0
             ORDER BY ledger.event.position DESC
         """
-        cursor = await self._connection.execute(query, (fragment,))
-        return [TaskId(task) for (task,) in await cursor.fetchall()]
+        try:
+            cursor = await self._connection.execute(query, (fragment,))
+            return [TaskId(task) for (task,) in await cursor.fetchall()]
+        except psycopg.Error as error:
+            raise unreachable(error) from error
+
+
+def unreachable(error: psycopg.Error) -> LedgerError:
+    """Say in one line that the database does not answer, or not as it should."""
+    return LedgerError(f"the ledger cannot be reached: {_first_line(error)}")
 
 
 def _first_line(error: BaseException) -> str:

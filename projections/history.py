@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from domain.effort import Calibration
+from eventstore.ledger import unreachable
 
 #: Attempts that count: the latest, so that a worker that has become faster is believed.
 _ATTEMPTS_MAX = 200
@@ -52,8 +53,11 @@ _RATIO: LiteralString = """
 async def calibration(connection: psycopg.AsyncConnection[TupleRow], worker: str, *, cpu_bound: bool) -> Calibration:
     """Compare a worker's past attempts with the shipped estimates; neutral where there are none."""
     values = {"worker": worker, "cpu_bound": cpu_bound, "limit": _ATTEMPTS_MAX}
-    cursor = await connection.execute(_RATIO, values)
-    row = await cursor.fetchone()
+    try:
+        cursor = await connection.execute(_RATIO, values)
+        row = await cursor.fetchone()
+    except psycopg.Error as error:
+        raise unreachable(error) from error
     count, logs = row if row is not None else (0, 0.0)
     # A factor beyond these bounds says that the estimates do not apply, not that they can be scaled.
     factor = min(max(math.exp(logs / (count + _SHRINKAGE)), 0.01), 100.0)

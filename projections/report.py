@@ -88,6 +88,7 @@ class _Tally:
         self.cpu = 0.0
         self.gates = 0.0
         self.conflicts = 0
+        self.lost = 0
         self.rejected: Counter[str] = Counter()
         #: The most workers that worked at once.
         self.peak = 0
@@ -108,6 +109,8 @@ class _Tally:
                 self.peak = max(self.peak, sum(1 for _ in live))
             case e.Completed(result=result):
                 self.cpu += float(result.get("cpu_seconds", 0.0))
+            case e.LeaseExpired():
+                self.lost += 1
             case e.SubtaskRejected():
                 self.rejected[event.stream_id] += 1
             case e.GateEvaluated(gate=gate, passed=passed, seconds=seconds):
@@ -130,7 +133,7 @@ class _Tally:
             after=_by_count(observations[-1].codes) if observations else {},
             accepted=sum(subtask.status == "accepted" for subtask in subtasks),
             rejected=self.rejected.total(),
-            lost=sum(subtask.losses for subtask in subtasks),
+            lost=self.lost,
             held=sum(subtask.status == "held" for subtask in subtasks),
             conflicts=self.conflicts,
             phases=len(state.decompositions),

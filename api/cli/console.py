@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import TextIO
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -21,10 +23,32 @@ class Output(StrEnum):
     json = "json"
 
 
+class _PatientConsole(Console):
+    """A console whose reader may go away (`| head`): then nobody listens, and that is all."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _mute(sys.stdout)
+
+
 #: Results.
-out = Console(highlight=False)
+out = _PatientConsole(highlight=False)
 #: What happens on the way, and errors.
 err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value as one JSON object, for programs."""
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _mute(sys.stdout)
+
+
+def _mute(stream: TextIO) -> None:
+    # Else Python complains at its end that it could not flush.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -38,10 +62,6 @@ def one_line_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         _say("interrupted")
         raise typer.Exit(130) from error
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing is wrong, and nobody listens any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(0) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _say(f"{where}{error.strerror or error}")

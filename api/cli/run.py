@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.markup import escape
 
-from api.cli.console import Output, err, one_line_errors, out
+from api.cli.console import Output, err, one_line_errors, out, print_json
 from api.cli.live import LiveView
 from api.cli.tables import codes_table, plan_table, report_table
 from api.run.coordinator import GivenReport
@@ -22,7 +20,7 @@ from api.run.journal import Journal
 from api.run.options import RunOptions
 from api.run.session import NewRun, ResumedRun, Session
 from api.run.tool import Tool, command_tool, preset_tool
-from api.run.workers import PRESETS, worker_from
+from api.run.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
 from domain import events as e
 from domain.decompose import STRATEGIES, Strategy
 from domain.errors import ReportError, UsageError
@@ -64,7 +62,10 @@ def run(
     gate: Annotated[
         list[str] | None, typer.Option(help="A check that work must pass, without a shell; may be repeated.")
     ] = None,
-    time_budget: Annotated[float, typer.Option(min=1.0, help="Seconds that an attempt may take at least.")] = 1800.0,
+    time_budget: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="Seconds that an attempt may take; default: 1800, or more where P95 says so."),
+    ] = None,
     attempts: Annotated[int, typer.Option(min=1, max=20, help="Failed attempts before a subtask is held.")] = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Fast-forward your checkout to the result.")] = False,
     resume: Annotated[str | None, typer.Option(help="Take up a task again: its name, a part of it, or last.")] = None,
@@ -79,6 +80,12 @@ def run(
     """
     with one_line_errors():
         if resume is not None:
+            given_as_well = {
+                "--tool": tool, "--tool-args": tool_args, "--tool-command": tool_command, "--problems": problems,
+                "--worker": worker, "--shell": shell, "--jobs": jobs, "--gate": gate, "--time-budget": time_budget,
+            }  # fmt: skip
+            if idle := [name for name, value in given_as_well.items() if value]:
+                raise UsageError(f"--resume goes on as the task was submitted: leave out {', '.join(idle)}")
             wanted: NewRun | ResumedRun = ResumedRun(task=resume, apply=apply)
         else:
             given = _given_report(problems, format)
@@ -116,7 +123,11 @@ def _given_report(problems: Path | None, report_format: str) -> GivenReport | No
         raise UsageError(f"unknown format {report_format!r}: auto, {', '.join(FORMATS)}")
     if problems is None:
         return None
-    data = sys.stdin.buffer.read() if str(problems) == "-" else problems.read_bytes()
+    if str(problems) == "-":
+        if sys.stdin is None:
+            raise UsageError("--problems - reads the standard input, which is closed")
+        return GivenReport(data=sys.stdin.buffer.read(), format=report_format)
+    data = problems.read_bytes()
     return GivenReport(data=data, format=report_format)
 
 
@@ -149,12 +160,15 @@ def _tool_of(given: GivenReport, arguments: str) -> Tool:
     raise ReportError(f"a report of {report.tool!r} does not say how to look again: add --tool or --tool-command")
 
 
-def _worker(text: str | None, tool: Tool, *, shell: bool):  # type: ignore[no-untyped-def]
+def _worker(text: str | None, tool: Tool, *, shell: bool) -> WorkerSpec:
     if text is None:
-        if tool.name == "ruff":
-            return PRESETS["ruff-fix"]
+        if tool.name == "ruff" and tool.scoped:
+            return RUFF_FIX
         raise UsageError(f"say who does the work: --worker with a preset ({', '.join(PRESETS)}) or a command")
-    return worker_from(text, shell=shell)
+    worker = worker_from(text, shell=shell)
+    if worker.name == RUFF_FIX.name and not tool.scoped:
+        raise UsageError("ruff-fix works file by file: the tool's command must have {files} in it")
+    return worker
 
 
 # --- the run itself -------------------------------------------------------------------------------------
@@ -238,7 +252,7 @@ class _Narrator:
 
 def _show(report: RunReport, output: Output) -> None:
     if output is Output.json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + os.linesep)
+        print_json(report)
         return
     out.print(codes_table(report))
     out.print(report_table(report))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import nullcontext
 from typing import Annotated
 
-import msgspec
 import typer
 
-from api.cli.console import Output, err, one_line_errors, out
+from api.cli.console import Output, err, one_line_errors, out, print_json
 from api.cli.live import LiveView
 from api.cli.tables import codes_table, report_table, subtasks_table, tasks_table
 from api.run.session import find_task, processors
@@ -43,7 +41,7 @@ def status(
             return
         state, report = asyncio.run(_load(url, task))
         if output is Output.json:
-            _print_json(report)
+            print_json(report)
             return
         out.print(subtasks_table(state))
         out.print(codes_table(report))
@@ -68,7 +66,7 @@ def _list(url: str, output: Output) -> None:
 
     tasks = all_tasks(url)
     if output is Output.json:
-        _print_json([task.model_dump(mode="json") for task in tasks])
+        print_json([task.model_dump(mode="json") for task in tasks])
     elif tasks:
         out.print(tasks_table(tasks))
     else:
@@ -96,7 +94,3 @@ async def _watch(url: str, task: str) -> RunReport:
                 for record in news:
                     current[0] = evolve(current[0], record.event)
         return build_report(recorded, cores=processors())
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")

@@ -2,6 +2,7 @@
 
 What the worker reports (a line of JSON in the file that `PW_REPORT` names) and how it ends become messages:
 
+- it reported `failed`: so it has, whatever its exit code;
 - exit code 0: `completed`; any other: `failed`, with the last line that it printed;
 - ended by a signal from outside: the worker is lost, which says nothing about the subtask;
 - its time budget over: it is stopped, and the attempt has `failed`;
@@ -14,13 +15,14 @@ import asyncio
 import os
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
 
 from api.run.git import environment_without_git
 from api.run.options import RunOptions
-from api.run.process import ProcessHost, WorkerExit, WorkerProcess
+from api.run.process import WorkerExit, WorkerHost, WorkerProcess
 from api.run.tool import PATHS
 from api.run.workers import fill_in
 from domain import events as e
@@ -31,11 +33,14 @@ from domain.problem import Problem
 
 #: How often the report file is looked at while the worker runs, in seconds.
 _POLL_SECONDS = 0.1
+#: How much of the report is read in one look, in bytes.
+_LOOK_BYTES = 1024 * 1024
 #: How much of a worker's output is searched for its last line, in bytes.
 _TAIL_BYTES = 8192
 
 Tell = Callable[[e.WorkerMessage], Awaitable[None]]
-_REPORTED = msgspec.json.Decoder(e.Progress | e.Blocked | e.Completed | e.Failed)
+_Reported = e.Progress | e.Blocked | e.Completed | e.Failed
+_REPORTED = msgspec.json.Decoder(_Reported)
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +65,7 @@ class Attempt:
         self._files = folder / "files.txt"
         self._report = folder / "report.ndjson"
         self._read_bytes = 0
-        self._said_done: e.Completed | None = None
+        self._said_last: e.Completed | e.Failed | None = None
         self._blocked: e.Blocked | None = None
         self.cpu_seconds = 0.0
 
@@ -78,7 +83,7 @@ class Attempt:
         self._files.write_text("".join(f"{path}\n" for path in self.subtask.plan.scope.files), encoding="utf-8")
         self._report.touch()
 
-    async def run(self, options: RunOptions, host: ProcessHost, tell: Tell) -> Ending:
+    async def run(self, options: RunOptions, host: WorkerHost, tell: Tell) -> Ending:
         """Start the worker, pass on what it reports, and say how it ended.
 
         Raises `ToolError` where it cannot be started.
@@ -114,29 +119,38 @@ class Attempt:
 
     async def _pass_on(self, tell: Tell) -> None:
         """Tell what has been reported since the last look, whole lines only."""
-        with self._report.open("rb") as report:
-            report.seek(self._read_bytes)
-            lines = report.read()
-        whole, _, _ = lines.rpartition(b"\n")
-        if not whole:
-            return
-        self._read_bytes += len(whole) + 1
-        for line in whole.splitlines():
-            await self._take(line, tell)
+        messages = [message for line in self._new_lines() if (message := self._decode(line)) is not None]
+        for message, following in zip_longest(messages, messages[1:]):
+            # Of several reports of progress in one look, the last says all.
+            if not (isinstance(message, e.Progress) and isinstance(following, e.Progress)):
+                await self._take(message, tell)
 
-    async def _take(self, line: bytes, tell: Tell) -> None:
+    def _new_lines(self) -> list[bytes]:
         try:
-            message = _REPORTED.decode(line)
+            with self._report.open("rb") as report:
+                report.seek(self._read_bytes)
+                whole, _, _ = report.read(_LOOK_BYTES).rpartition(b"\n")
+        except FileNotFoundError:
+            # The worker has removed it: it has nothing more to say.
+            return []
+        self._read_bytes += len(whole) + 1 if whole else 0
+        return whole.splitlines()
+
+    def _decode(self, line: bytes) -> _Reported | None:
+        try:
+            # Postgres keeps no NUL.
+            message: _Reported = _REPORTED.decode(line.replace(b"\\u0000", b"?"))
         except msgspec.DecodeError as error:
             with self.output.open("ab") as log:
                 log.write(f"[pw] a line of the report was ignored: {error}\n".encode())
-            return
+            return None
+        return message
+
+    async def _take(self, message: _Reported, tell: Tell) -> None:
         match message:
-            case e.Completed():
-                # Its end is what counts; this is only what it has to say about it.
-                self._said_done = message
-            case e.Failed():
-                self._said_done = None
+            case e.Completed() | e.Failed():
+                # How it ends is what counts; this is what it has to say about it.
+                self._said_last = message
             case e.Blocked():
                 self._blocked = message
                 await tell(message)
@@ -149,8 +163,10 @@ class Attempt:
             return e.Failed(error=f"its time budget of {budget_seconds:g} s was over and it was stopped")
         if ended.signal is not None:
             return Lost(reason=f"the worker process was ended by {ended.signal}")
+        if isinstance(self._said_last, e.Failed):
+            return self._said_last
         if ended.exit_code == 0:
-            said = self._said_done or e.Completed()
+            said = self._said_last or e.Completed()
             result = {**said.result, "cpu_seconds": round(ended.cpu_seconds, 3)}
             return msgspec.structs.replace(said, result=result)
         if self._blocked is not None:
@@ -172,6 +188,8 @@ class Attempt:
             | {
                 # Some programs believe this rather than where they are.
                 "PWD": str(self.worktree),
+                # What looks for a repository must find this worktree, or none.
+                "GIT_CEILING_DIRECTORIES": str(self.worktree.resolve().parent),
                 "PW_TASK": subtask.id.partition(".")[0],
                 "PW_SUBTASK": subtask.id,
                 "PW_WORKER": self.worker_id,

@@ -11,7 +11,7 @@ import msgspec
 from api.run.git import Repository, environment_without_git
 from api.run.options import RunOptions
 from api.run.process import run_command
-from api.run.tool import observe, split_command
+from api.run.tool import PATHS, arguments, observe, split_command
 from domain import gates
 from domain.errors import ReportError, ToolError
 from domain.events import GateEvaluated
@@ -98,23 +98,24 @@ async def _tool_gates(
     paths = [path for path in scope.files if (worktree / path).exists()] if options.tool.scoped else None
     since = clock.monotonic()
     try:
-        _, report = await observe(options.tool, worktree, prefix, paths)
+        # Asked about no file, a tool would look at all of them.
+        after = (await observe(options.tool, worktree, prefix, paths))[1].problems if paths != [] else ()
     except (ToolError, ReportError) as error:
         broken = GateEvaluated(gate=gates.NO_NEW_PROBLEMS, passed=False, score=0.0, detail=str(error))
         return [broken], ()
     before = baseline.of(scope.files if options.tool.scoped else None)
-    seen = Counter(problem.code for problem in report.problems)
+    seen = Counter(problem.code for problem in after)
     unmasked = frozenset(seen).difference(scope.codes) if options.tool.unmasks else frozenset[str]()
-    gate = gates.no_new_problems_gate(before, report.problems, unmasked_allowed=unmasked)
+    gate = gates.no_new_problems_gate(before, after, unmasked_allowed=unmasked)
     gate = msgspec.structs.replace(gate, seconds=round(clock.monotonic() - since, 3))
-    effect = gates.effect_gate(changed=changed, before=len(before), after=len(report.problems))
-    return [gate, effect] if gate.passed else [gate], report.problems
+    effect = gates.effect_gate(changed=changed, before=len(before), after=len(after), unmasks=options.tool.unmasks)
+    return [gate, effect] if gate.passed else [gate], after
 
 
 async def run_gate(command: str, worktree: Path, changed: Sequence[str], clock: Clock) -> GateEvaluated:
     """Run one of the user's own checks; `{files}` in it stands for the changed files."""
     present = [path for path in changed if (worktree / path).exists()]
-    argv = [part for word in split_command(command) for part in (present if word == "{files}" else [word])]
+    argv = [part for word in split_command(command) for part in (arguments(present) if word == PATHS else [word])]
     since = clock.monotonic()
     try:
         outcome = await run_command(

@@ -189,7 +189,8 @@ class Coordinator:
 
         Raises `ReportError` where that leaves nothing: the report is about another tree.
         """
-        files = await self._repository.files(commit)
+        # Lists of files are handed to workers a line each, so a name with a line break cannot be.
+        files = {path for path in await self._repository.files(commit) if "\n" not in path}
         present = [index for index in targeted if not problems[index].path or problems[index].path in files]
         if targeted and not present:
             first = problems[targeted[0]].path

@@ -11,7 +11,7 @@ from api.run.checks import Baseline, Verdict, evaluate
 from api.run.git import Repository
 from api.run.journal import Journal
 from api.run.options import RunOptions
-from api.run.process import ProcessHost
+from api.run.process import WorkerHost
 from domain import events as e
 from domain import gates
 from domain.errors import NotClaimableError, RepositoryError, ToolError
@@ -29,6 +29,9 @@ from domain.lifecycle import (
     more_to_come,
 )
 from domain.problem import Problem
+
+#: As much of a worker's summary as becomes part of the commit's message, in characters.
+_SUMMARY_LENGTH = 4000
 
 
 class Crew:
@@ -56,7 +59,7 @@ class Crew:
 
     async def work(self, workers: int) -> None:
         """Let so many workers go until the phase has nothing left to hand out."""
-        with ProcessHost(workers) as host:
+        with WorkerHost(workers) as host:
             async with asyncio.TaskGroup() as group:
                 for number in range(1, workers + 1):
                     group.create_task(self._work(WorkerId(f"w{number}"), host))
@@ -67,7 +70,7 @@ class Crew:
 
     # --- a worker's round -------------------------------------------------------------------------------
 
-    async def _work(self, worker_id: WorkerId, host: ProcessHost) -> None:
+    async def _work(self, worker_id: WorkerId, host: WorkerHost) -> None:
         while (subtask := await self._claim(worker_id)) is not None:
             attempt = Attempt(
                 self._folder / "attempts" / f"{subtask.id.rpartition('.')[2]}-{subtask.epoch}",
@@ -95,7 +98,7 @@ class Crew:
                 continue
             return self._state.subtasks[wanted]
 
-    async def _run_attempt(self, attempt: Attempt, host: ProcessHost) -> Ending:
+    async def _run_attempt(self, attempt: Attempt, host: WorkerHost) -> Ending:
         subtask = attempt.subtask
 
         async def tell(message: e.WorkerMessage) -> None:
@@ -158,7 +161,7 @@ class Crew:
 
     async def _merge(self, subtask: SubtaskState, verdict: Verdict) -> None:
         head, base = self._state.head, subtask.base_commit
-        message = _commit_message(subtask)
+        message = _commit_message(self._state.subtasks[subtask.id])
         tree, conflicts = verdict.tree, tuple[str, ...]()
         if head != base:
             work = await self._repository.commit_tree(verdict.tree, base, message)
@@ -183,5 +186,5 @@ def _report(subtask: SubtaskState, worker_id: WorkerId, message: e.WorkerMessage
 
 def _commit_message(subtask: SubtaskState) -> str:
     title = subtask.plan.title.splitlines()[0]
-    summary = f"\n\n{subtask.note}" if subtask.note else ""
+    summary = f"\n\n{subtask.note[:_SUMMARY_LENGTH]}" if subtask.note else ""
     return f"{title[:72]}{summary}\n\nParallel-Workers-Subtask: {subtask.id}"

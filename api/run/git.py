@@ -32,6 +32,11 @@ def environment_without_git() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
+def readable(path: bytes) -> str:
+    """Decode a path for people and for the ledger, which keep no bytes that are not UTF-8."""
+    return path.decode(errors="replace")
+
+
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a merge: a tree, or the paths that stand in its way."""
 
@@ -40,10 +45,12 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Repository:
-    """A git repository with a checkout at `root`."""
+    """A git checkout at `root`, the user's or a worktree."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        # A worktree that has lost its `.git` must not be taken for a folder of the repository around it.
+        self._bounds = {"GIT_CEILING_DIRECTORIES": str(root.resolve().parent)}
         # `git worktree` keeps its list in plain files and does not guard them against itself.
         self._worktrees = asyncio.Lock()
 
@@ -61,11 +68,12 @@ class Repository:
         if found and (int(found[1]), int(found[2])) < _GIT_MIN:
             raise RepositoryError(f"{version.strip()} is too old: 2.38 or later is needed (git merge-tree)")
         probe = cls(path)
+        probe._bounds = {}
         outcome = await probe._run(["rev-parse", "--show-toplevel", "--show-prefix"])
         if outcome.exit_code:
-            raise RepositoryError(f"{path} is not inside a git repository")
-        top, _, prefix = outcome.stdout.decode().partition("\n")
-        return cls(Path(top)), prefix.strip().rstrip("/")
+            raise RepositoryError(f"{path} is not inside a git checkout: {outcome.last_line()}")
+        top, _, prefix = os.fsdecode(outcome.stdout).partition("\n")
+        return cls(Path(top)), prefix.rstrip("\n").rstrip("/")
 
     async def head(self) -> str:
         """Give the commit that is checked out; raises `RepositoryError` where there is no commit yet."""
@@ -92,16 +100,18 @@ class Repository:
     async def remove_worktree(self, path: Path) -> None:
         """Remove a worktree and all in it; one that is gone already is no error."""
         async with self._worktrees:
-            await self._run(["worktree", "remove", "--force", "--force", str(path)])
+            # The folder first: git forgets a worktree that is gone, but not one that somebody has broken.
             await asyncio.to_thread(shutil.rmtree, path, True)  # noqa: FBT003
-            await self._run(["worktree", "prune"])
+            await self._run(["worktree", "remove", "--force", "--force", str(path)])
 
     async def reset_worktree(self, path: Path, commit: str) -> None:
         """Bring a worktree to a commit. Ignored files stay: build caches are what makes the next check fast."""
         worktree = Repository(path)
+        # Detached first: a worker may have checked out a branch of the user's, and a reset would move that.
+        await worktree.git("checkout", "-q", "-f", "--detach", commit)
         await worktree.git("reset", "-q", "--hard", commit)
-        await worktree.git("checkout", "-q", "--detach", "-f", commit)
-        await worktree.git("clean", "-fdq")
+        # Twice forced: also a repository that a worker has made in it.
+        await worktree.git("clean", "-ffdq")
 
     async def snapshot(self, path: Path) -> str:
         """Give the tree of all that a worktree holds now, committed or not, but not what is ignored."""
@@ -114,7 +124,7 @@ class Repository:
     async def changed_files(self, old: str, new: str) -> list[str]:
         """List the paths that differ between two trees or commits."""
         listed = await self.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new)
-        return [path for path in listed.split("\0") if path]
+        return [readable(os.fsencode(path)) for path in listed.split("\0") if path]
 
     async def files(self, commit: str) -> frozenset[str]:
         """List the paths that a commit holds."""
@@ -123,15 +133,22 @@ class Repository:
 
     async def commit_tree(self, tree: str, parent: str, message: str) -> str:
         """Make a commit object; no hook runs and no branch moves."""
-        return await self.git("commit-tree", tree, "-p", parent, "-m", message)
+        outcome = await self._run(["commit-tree", tree, "-p", parent, "-F", "-"], stdin=message.encode())
+        if outcome.exit_code:
+            raise RepositoryError(f"git commit-tree failed: {outcome.last_line()}")
+        return outcome.stdout.decode().strip()
 
     async def merge(self, head: str, work: str) -> Merged:
         """Merge two commits into a tree, without any checkout."""
         outcome = await self._run(["merge-tree", "--write-tree", "--name-only", "-z", "--no-messages", head, work])
         if outcome.exit_code not in (0, 1):
             raise RepositoryError(f"git merge-tree failed: {outcome.last_line()}")
-        tree, *conflicts = [part for part in outcome.stdout.decode().split("\0") if part]
+        tree, *conflicts = [readable(part) for part in outcome.stdout.split(b"\0") if part]
         return Merged(tree=tree, conflicts=tuple(conflicts) if outcome.exit_code else ())
+
+    async def has_branch(self, branch: str) -> bool:
+        """Tell whether there is a branch of that name."""
+        return not (await self._run(["rev-parse", "--verify", "-q", f"refs/heads/{branch}"])).exit_code
 
     async def set_branch(self, branch: str, commit: str) -> None:
         """Point a branch at a commit."""
@@ -151,10 +168,12 @@ class Repository:
         outcome = await self._run(list(arguments))
         if outcome.exit_code:
             raise RepositoryError(f"git {arguments[0]} failed: {outcome.last_line()}")
-        return outcome.stdout.decode(errors="surrogateescape").rstrip("\n")
+        return os.fsdecode(outcome.stdout).rstrip("\n")
 
-    async def _run(self, arguments: Sequence[str]) -> Outcome:
+    async def _run(self, arguments: Sequence[str], stdin: bytes | None = None) -> Outcome:
         # Hooks belong to the user's own commits; a background gc would fight with the workers for the disk.
-        options = ["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "core.quotePath=false"]
-        environment = environment_without_git() | _IDENTITY | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        return await run_command(["git", *options, *arguments], cwd=self.root, env=environment)
+        settings = ("core.hooksPath=/dev/null", "gc.auto=0", "core.quotePath=false", "submodule.recurse=false")
+        options = [word for setting in settings for word in ("-c", setting)]
+        environment = environment_without_git() | _IDENTITY | self._bounds
+        environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        return await run_command(["git", *options, *arguments], cwd=self.root, env=environment, stdin=stdin)

@@ -22,8 +22,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int | None = None
     #: The user's own checks, each a command without a shell.
     gates: tuple[str, ...] = ()
-    #: Least time budget of an attempt, in seconds.
-    time_budget_seconds: float = 1800.0
+    #: Time budget of an attempt, in seconds; None leaves it to the estimate.
+    time_budget_seconds: float | None = None
     limits: Limits = Limits()
     #: Rounds of observing and working before the run gives up.
     phases_max: int = 10

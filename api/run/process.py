@@ -13,8 +13,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,12 +41,60 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     timed_out: bool = False
 
     def last_line(self) -> str:
-        """Give the last line that it said, of its errors first; empty where it said nothing."""
+        """Give the most telling line that it said, of its errors first; empty where it said nothing."""
         for output in (self.stderr, self.stdout):
-            lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+            text = output.decode(errors="replace").replace("\0", "?")
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            # Tools like to close with a hint at their help, behind the error itself.
+            errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
             if lines:
-                return lines[-1].strip()[:300]
+                return (errors or lines)[-1][:300]
         return ""
+
+
+class Guardian:
+    """The process that ends what this one has started, should this one be killed (`api/run/guardian.py`)."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", guardian.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            # A session of its own, so that what kills this process's group spares it.
+            start_new_session=True,
+        )
+        _guardian.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _guardian.set(None)
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait()
+
+    def watch(self, pid: int) -> None:
+        """Name a process group that must not outlive this process."""
+        self._tell(f"+{pid}")
+
+    def forget(self, pid: int) -> None:
+        """Name a process group that has ended."""
+        self._tell(f"-{pid}")
+
+    def _tell(self, line: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # A guardian that somebody killed must not take the run with it.
+            with contextlib.suppress(BrokenPipeError, ValueError):
+                self._process.stdin.write(f"{line}\n".encode())
+                self._process.stdin.flush()
+
+
+_guardian: ContextVar[Guardian | None] = ContextVar("guardian", default=None)
 
 
 async def run_command(
@@ -55,33 +105,38 @@ async def run_command(
     stdin: bytes | None = None,
     timeout_seconds: float | None = None,
 ) -> Outcome:
-    """Run a command to its end and collect what it says.
+    """Run a command to its end and collect what it says; what it leaves running is ended with it.
 
     Raises `ToolError` where it cannot be started.
     """
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ToolError(f"cannot start {argv[0]}: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(timeout_seconds):
-            stdout, stderr = await process.communicate(stdin)
-    except TimeoutError:
-        kill_group(process.pid)
-        await process.wait()
-        return Outcome(exit_code=124, timed_out=True)
-    except BaseException:
-        kill_group(process.pid)
-        raise
-    return Outcome(exit_code=shell_code(process.returncode or 0), stdout=stdout, stderr=stderr)
+    # Files and not pipes: a child that the command leaves behind would hold a pipe open for ever.
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        source.write(stdin or b"")
+        source.seek(0)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, cwd=cwd, env=env, stdin=source, stdout=said, stderr=complained, start_new_session=True
+            )
+        except OSError as error:
+            raise ToolError(f"cannot start {argv[0]}: {error.strerror}") from error
+        guard = _guardian.get()
+        if guard is not None:
+            guard.watch(process.pid)
+        timed_out = False
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await process.wait()
+        except TimeoutError:
+            timed_out = True
+        finally:
+            kill_group(process.pid)
+            if guard is not None:
+                guard.forget(process.pid)
+        returncode = await process.wait()
+        said.seek(0)
+        complained.seek(0)
+        exit_code = 124 if timed_out else shell_code(returncode)
+        return Outcome(exit_code=exit_code, stdout=said.read(), stderr=complained.read(), timed_out=timed_out)
 
 
 def shell_code(returncode: int) -> int:
@@ -121,30 +176,20 @@ class WorkerProcess:
         return await self.exit
 
 
-class ProcessHost:
-    """Starts worker processes and answers for their end, even when this process is killed."""
+class WorkerHost:
+    """Starts worker processes and waits for their end."""
 
     def __init__(self, workers: int) -> None:
         # One thread per worker sits in wait4.
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="wait4")
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._guard = _guardian.get()
 
     def __enter__(self) -> Self:
-        self._guardian = subprocess.Popen(
-            [sys.executable, "-I", "-S", guardian.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            # A session of its own, so that what kills this process's group spares it.
-            start_new_session=True,
-        )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._guardian is not None and self._guardian.stdin is not None:
-            self._guardian.stdin.close()
-            self._guardian.wait()
         self._threads.shutdown(wait=False)
 
     def start(
@@ -167,7 +212,8 @@ class ProcessHost:
                 )
         except OSError as error:
             raise ToolError(f"cannot start {argv[0]}: {error.strerror}") from error
-        self._tell(f"+{process.pid}")
+        if self._guard is not None:
+            self._guard.watch(process.pid)
         loop = asyncio.get_running_loop()
         return WorkerProcess(process, loop.run_in_executor(self._threads, self._wait, process))
 
@@ -177,16 +223,18 @@ class ProcessHost:
         process.returncode = returncode
         # What the worker left running in its group is no longer wanted.
         kill_group(process.pid)
-        self._tell(f"-{process.pid}")
+        if self._guard is not None:
+            self._guard.forget(process.pid)
         return WorkerExit(
             exit_code=shell_code(returncode),
-            signal=signal.Signals(-returncode).name if returncode < 0 else None,
+            signal=_signal_name(-returncode) if returncode < 0 else None,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
         )
 
-    def _tell(self, line: str) -> None:
-        if self._guardian is not None and self._guardian.stdin is not None:
-            # A guardian that somebody killed must not take the run with it.
-            with contextlib.suppress(BrokenPipeError, ValueError):
-                self._guardian.stdin.write(f"{line}\n".encode())
-                self._guardian.stdin.flush()
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # Real-time signals have numbers only.
+        return f"signal {number}"

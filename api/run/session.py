@@ -19,6 +19,7 @@ from api.run.coordinator import Coordinator, GivenReport, Observer, until_stoppe
 from api.run.git import Repository
 from api.run.journal import Journal
 from api.run.options import RunOptions
+from api.run.process import Guardian
 from api.run.tool import check_installed, split_command
 from domain import events as e
 from domain.errors import (
@@ -33,7 +34,7 @@ from domain.ids import TaskId, new_task_id
 from domain.lifecycle import TaskState, fold
 from eventstore.artifacts import ArtifactStore
 from eventstore.clock import Clock
-from eventstore.ledger import Connection, Ledger
+from eventstore.ledger import Connection, Ledger, unreachable
 from projections.history import calibration
 from projections.report import RunReport, build_report
 
@@ -98,6 +99,7 @@ class Session:
         repository, prefix = await _fit_repository(run.path)
         await _check_commands(run.options, repository.root)
         base = await repository.head()
+        await _check_room(repository, prefix, base)
         task_id = new_task_id(repository.root.name, self._clock.entropy(8))
         submitted = e.TaskSubmitted(
             repository=str(repository.root),
@@ -138,7 +140,7 @@ class Session:
         try:
             connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         except psycopg.Error as error:
-            raise LedgerError(f"the ledger cannot be reached: {str(error).splitlines()[0]}") from error
+            raise unreachable(error) from error
         async with connection, Ledger.open(self._url) as ledger:
             yield ledger, connection
 
@@ -167,7 +169,8 @@ class Session:
         )
         self._opened(journal)
         try:
-            finished = await until_stopped(coordinator.run(given, insist=insist), self._stop)
+            with Guardian():
+                finished = await until_stopped(coordinator.run(given, insist=insist), self._stop)
         except LedgerError as error:
             raise LedgerError(f"{error}; nothing is lost: pw run --resume {state.id}") from error
         except ParallelWorkersError as error:
@@ -213,6 +216,13 @@ async def _fit_repository(path: Path) -> tuple[Repository, str]:
     return repository, prefix
 
 
+async def _check_room(repository: Repository, prefix: str, base: str) -> None:
+    if prefix and not any(path.startswith(f"{prefix}/") for path in await repository.files(base)):
+        raise RepositoryError(f"{prefix} is not in the last commit of {repository.root}: workers would not have it")
+    if await repository.has_branch("pw"):
+        raise RepositoryError("the branch pw stands in the way of branches pw/TASK: rename it")
+
+
 async def _check_commands(options: RunOptions, root: Path) -> None:
     check_installed(options.tool.argv, root, "the tool")
     if options.worker.shell:
@@ -228,8 +238,11 @@ async def _check_commands(options: RunOptions, root: Path) -> None:
 
 
 async def _lock_task(connection: Connection, task_id: TaskId) -> None:
-    cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_TASK_LOCK, task_id))
-    row = await cursor.fetchone()
+    try:
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_TASK_LOCK, task_id))
+        row = await cursor.fetchone()
+    except psycopg.Error as error:
+        raise unreachable(error) from error
     if row is None or not row[0]:
         raise LifecycleError(f"{task_id} is being run by another pw just now")
 

@@ -19,6 +19,8 @@ from domain.readers.report import Report
 
 #: Stands in a command for the paths to look at; a tool without it always looks at everything.
 PATHS = "{files}"
+#: Paths on one command line; systems allow from 128 KiB on for all of it.
+_ARGUMENT_BYTES_MAX = 64 * 1024
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,11 +80,27 @@ def split_command(command: str) -> tuple[str, ...]:
         raise UsageError(f"cannot split {command!r}: {error}") from error
 
 
+def arguments(paths: Sequence[str]) -> list[str]:
+    """Spell paths so that no program takes one for an option."""
+    return [f"./{path}" if path.startswith("-") else path for path in paths]
+
+
+def from_here(argv: Sequence[str]) -> tuple[str, ...]:
+    """Make a program that is named by a relative path absolute, as seen from where the user stands.
+
+    The command will run in a worktree, which holds only what is committed.
+    """
+    program, *rest = argv
+    here = Path(program).absolute()
+    return (str(here) if "/" in program and here.exists() else program, *rest)
+
+
 def command_tool(command: str, report_format: str) -> Tool:
     """Make a tool of the user's own command."""
     argv = split_command(command)
     if not argv:
         raise UsageError("--tool-command is empty")
+    argv = from_here(argv)
     return Tool(name=posixpath.basename(argv[0]), argv=argv, format=report_format)
 
 
@@ -98,18 +116,43 @@ async def observe(tool: Tool, tree: Path, prefix: str, paths: Sequence[str] | No
     """Run the tool in a tree and read its report.
 
     `paths`, relative to the tree's root, narrow the look where the tool can do that; None looks at all of it.
-    Raises `ToolError` where the tool itself failed, and `ReportError` where its output cannot be used.
+    Gives the raw output as well (of the last call, where many paths took several). Raises `ToolError` where the
+    tool itself failed, and `ReportError` where its output cannot be used.
     """
-    asked = ["."] if paths is None else [posixpath.relpath(path, prefix or ".") for path in paths]
+    if paths is None:
+        return await _observe(tool, tree, prefix, ["."])
+    asked = [posixpath.relpath(path, prefix or ".") for path in paths]
+    looks = [await _observe(tool, tree, prefix, chunk) for chunk in _chunks(arguments(asked))]
+    data, last = looks[-1]
+    problems = tuple(problem for _, report in looks for problem in report.problems)
+    return data, msgspec.structs.replace(last, problems=problems)
+
+
+def _chunks(paths: Sequence[str]) -> list[list[str]]:
+    """Split paths so that each part fits on a command line."""
+    chunks: list[list[str]] = [[]]
+    length = 0
+    for path in paths:
+        length += len(path.encode()) + 1
+        if length > _ARGUMENT_BYTES_MAX and chunks[-1]:
+            chunks.append([])
+            length = len(path.encode()) + 1
+        chunks[-1].append(path)
+    return chunks
+
+
+async def _observe(tool: Tool, tree: Path, prefix: str, asked: Sequence[str]) -> tuple[bytes, Report]:
     argv = [part for word in tool.argv for part in (asked if word == PATHS else [word])]
     outcome = await run_command(argv, cwd=tree / prefix, env=environment_without_git())
-    if tool.exit_codes and outcome.exit_code not in tool.exit_codes:
+    silent = not outcome.stdout.strip()
+    wrong_code = tool.exit_codes and outcome.exit_code not in tool.exit_codes
+    # A tool that fails before it looks says nothing, and that must not pass for a clean tree.
+    if wrong_code or (silent and outcome.exit_code):
         raise ToolError(f"{tool.name} failed with exit code {outcome.exit_code}: {outcome.last_line()}")
+    if silent and tool.format == "auto":
+        return b"", Report(format="auto", tool=tool.name, problems=())
     try:
-        # The tool has just run here and all went well: saying nothing means that there is nothing to say.
-        quiet = not outcome.stdout.strip() and outcome.exit_code == 0
-        report_format = "ruff" if quiet and tool.format == "auto" else tool.format
-        return outcome.stdout, read(outcome.stdout, format=report_format, root=tree.as_posix(), prefix=prefix)
+        return outcome.stdout, read(outcome.stdout, format=tool.format, root=tree.as_posix(), prefix=prefix)
     except ReportError as error:
         said = f"; it said: {outcome.last_line()}" if outcome.stderr else ""
         raise ReportError(f"{shlex.join(argv)[:120]} (exit {outcome.exit_code}): {error}{said}") from error

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from api.run.tool import split_command
+from api.run.tool import arguments, from_here, split_command
 from domain.effort import WorkerKind
 from domain.errors import UsageError
 
@@ -40,10 +40,10 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment: dict[str, str] = {}
 
 
-_RUFF_FIX = WorkerSpec(
+RUFF_FIX = WorkerSpec(
     name="ruff-fix",
-    # -P: a package of the same name in the user's tree must not be taken for ours.
-    argv=(sys.executable, "-P", "-m", "api.workers.ruff_fix"),
+    # -I: a package of the same name in the user's tree or PYTHONPATH must not be taken for ours.
+    argv=(sys.executable, "-I", "-m", "api.workers.ruff_fix"),
     kind="script",
     target="fixable",
     cpu_bound=True,
@@ -88,7 +88,7 @@ _AGENTS = (
     WorkerSpec(name="qwen", argv=("qwen", "--approval-mode", "yolo")),
 )  # fmt: skip
 
-PRESETS: dict[str, WorkerSpec] = {worker.name: worker for worker in (_RUFF_FIX, *_AGENTS)}
+PRESETS: dict[str, WorkerSpec] = {worker.name: worker for worker in (RUFF_FIX, *_AGENTS)}
 
 
 def worker_from(text: str, *, shell: bool) -> WorkerSpec:
@@ -96,16 +96,17 @@ def worker_from(text: str, *, shell: bool) -> WorkerSpec:
 
     Raises `UsageError` for an empty text.
     """
-    words = split_command(text)
-    if not words:
+    if not text.strip():
         raise UsageError("--worker is empty: name a preset or a command")
     if shell:
+        words = tuple(text.split())
         return WorkerSpec(name=posixpath.basename(words[0]), argv=(text,), shell=True)  # noqa: S604 - the user asked for it
+    words = split_command(text)
     preset = PRESETS.get(words[0])
     if preset is None:
-        return WorkerSpec(name=posixpath.basename(words[0]), argv=words)
+        return WorkerSpec(name=posixpath.basename(words[0]), argv=from_here(words))
     extra = words[1:]
-    target = "fixable-unsafe" if preset is _RUFF_FIX and "--unsafe-fixes" in extra else preset.target
+    target = "fixable-unsafe" if preset is RUFF_FIX and "--unsafe-fixes" in extra else preset.target
     return msgspec.structs.replace(preset, argv=(*preset.argv, *extra), target=target)
 
 
@@ -115,8 +116,13 @@ def fill_in(worker: WorkerSpec, *, brief: str, files: Sequence[str], codes: Sequ
     `{files}` as a word of its own becomes a word per file; inside a word it is the files joined by spaces.
     """
     if worker.shell:
-        values = {"brief": shlex.quote(brief), "files": shlex.join(files), "codes": shlex.quote(",".join(codes))}
+        values = {
+            "brief": shlex.quote(brief),
+            "files": shlex.join(arguments(files)),
+            "codes": shlex.quote(",".join(codes)),
+        }
         return ["/bin/sh", "-c", _replace(worker.argv[0], values)]
+    files = arguments(files)
     values = {"brief": brief, "files": " ".join(files), "codes": ",".join(codes)}
     filled: list[str] = []
     for word in worker.argv:

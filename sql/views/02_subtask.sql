@@ -42,14 +42,15 @@ attempt AS (
         task_id,
         stream_id,
         lease_epoch,
-        min(occurred_at) FILTER (WHERE type = 'started') AS started_at,
+        min(occurred_at) FILTER (WHERE type IN ('started', 'progress', 'blocked')) AS started_at,
         -- Nobody knows when a lost worker stopped: it counts up to its last word.
         CASE WHEN bool_or(type = 'lease_expired') AND NOT bool_or(type = 'completed')
             THEN max(occurred_at) FILTER (WHERE type IN ('started', 'progress', 'blocked'))
             ELSE min(occurred_at) FILTER (WHERE type IN ('completed', 'failed', 'subtask_released'))
         END AS ended_at,
         bool_or(type IN ('failed', 'subtask_rejected')) AS failed,
-        bool_or(type = 'lease_expired') AS lost,
+        -- A coordinator that was killed says nothing about the subtask.
+        bool_or(type = 'lease_expired' AND NOT coalesce((payload ->> 'coordinator_gone')::boolean, false)) AS lost,
         max((payload ->> 'completed')::numeric / nullif((payload ->> 'total')::numeric, 0)) FILTER (
             WHERE type = 'progress'
         ) AS fraction

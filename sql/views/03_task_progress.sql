@@ -71,7 +71,11 @@ SELECT
     submitted.task_id,
     latest.status,
     coalesce(work.phase, 0) AS phase,
-    round((100 * coalesce(work.weight_done / nullif(work.weight, 0), 1))::numeric, 1)::float8 AS percent,
+    CASE
+        WHEN coalesce(work.subtasks = work.accepted, true) THEN 100.0
+        -- However little is left, it is not all.
+        ELSE least(round((100 * coalesce(work.weight_done / nullif(work.weight, 0), 0))::numeric, 1), 99.9)
+    END::float8 AS percent,
     coalesce(work.subtasks, 0)::integer AS subtasks,
     coalesce(work.accepted, 0)::integer AS accepted,
     coalesce(work.live, 0)::integer AS live,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -46,7 +47,10 @@ class ArtifactStore:
             raise unreachable(error) from error
         if row is None:
             raise LedgerError(f"the ledger holds no artifact {sha256[:12]} of {task_id}")
-        data = gzip.decompress(row[0])
+        try:
+            data = gzip.decompress(row[0])
+        except (OSError, EOFError, zlib.error) as error:
+            raise LedgerError(f"artifact {sha256[:12]} of {task_id} is damaged: {error}") from error
         if hashlib.sha256(data).hexdigest() != sha256:
             raise LedgerError(f"artifact {sha256[:12]} of {task_id} is damaged")
         return data

@@ -8,6 +8,7 @@ array of the identifying columns and the payload with its keys sorted, times in 
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,24 +25,64 @@ SCHEMA_VERSION = 1
 #: Above this a payload is refused: what is large (raw tool output) belongs into an artifact.
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
 
+#: Whole floats from here on come back from jsonb as integers, until these end at 64 bits.
+_WHOLE_FROM = 1e16
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _BODY = msgspec.json.Decoder(EventBody)
 
 
 def encode_body(body: EventBody) -> tuple[str, str]:
-    """Split a body into its type and its payload as JSON text.
+    """Split a body into its type and its payload as JSON text, in normal form: equal bodies give equal text.
 
-    Raises `LedgerError` where Postgres could not keep the payload: too large, or a NUL character in a string.
+    Raises `LedgerError` where Postgres could not keep the payload as it is: too large, a number that is not
+    finite, a NUL character or half a surrogate pair in a string.
     """
-    fields = msgspec.to_builtins(body)
-    kind = str(fields.pop("type"))
-    payload = msgspec.json.encode(fields)
+    kind = str(type(body).__struct_config__.tag)
+    try:
+        # Read back as what it is to be read as later: an integer in a field of floats is a float from here on.
+        normal = msgspec.convert(_normal(msgspec.to_builtins(body)), EventBody)
+        fields = _normal(msgspec.to_builtins(normal))
+        payload = msgspec.json.encode(_without_defaults(normal, fields), order="sorted")
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise LedgerError(f"{kind}: the payload cannot be kept: {error}") from error
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise LedgerError(f"{kind}: the payload has {len(payload)} bytes, the limit is {PAYLOAD_BYTES_MAX}")
-    if b"\\u0000" in payload:
-        raise LedgerError(f"{kind}: the payload holds a NUL character, which Postgres cannot keep")
     return kind, payload.decode()
+
+
+def _normal(value: Any) -> Any:
+    """Give the form that a value has when it comes back from `jsonb`; raises ValueError where it has none."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not a finite number")
+        # jsonb prints a large whole number without a point, and knows no negative zero.
+        whole = value.is_integer() and abs(value) >= _WHOLE_FROM and -(2**63) <= value < 2**64
+        return int(value) if whole else value + 0.0
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a string holds a NUL character")
+        value.encode()
+        return value
+    if isinstance(value, dict):
+        return {_normal(key): _normal(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_normal(inner) for inner in value]
+    return value
+
+
+def _without_defaults(body: EventBody, fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the tag, and what equals its default: msgspec itself leaves out only what is the same object."""
+    kept = {name: value for name, value in fields.items() if name != "type"}
+    for field in msgspec.structs.fields(body):
+        if (
+            field.name in kept
+            and field.default is not msgspec.NODEFAULT
+            and getattr(body, field.name) == field.default
+        ):
+            del kept[field.name]
+    return kept
 
 
 def decode_body(kind: str, payload: str) -> EventBody:
@@ -50,7 +91,7 @@ def decode_body(kind: str, payload: str) -> EventBody:
     comma = "" if inner.startswith("}") else ","
     try:
         body: EventBody = _BODY.decode(f'{{"type":"{kind}"{comma}{inner}')
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise LedgerError(f"an event of type {kind!r} cannot be read by this version: {error}") from error
     return body
 
@@ -58,6 +99,8 @@ def decode_body(kind: str, payload: str) -> EventBody:
 def content_hash(event: Event) -> bytes:
     """Hash what the sender sent: 32 bytes."""
     kind, payload = encode_body(event.body)
+    if event.occurred_at.tzinfo is None:
+        raise LedgerError(f"{kind}: occurred_at has no time zone")
     fields: list[Any] = [
         event.task_id,
         event.stream_id,

@@ -3,8 +3,8 @@
 What an append promises:
 
 - All events of one call are stored, or none is. When it returns they are durable (`synchronous_commit` is on).
-- A message id is stored once. Sent again with the same content it answers `duplicate` with the first position;
-  with other content it answers `conflict`, and nothing of that event is stored.
+- A message id is stored once per task. Sent again with the same content it answers `duplicate` with the first
+  position; with other content it answers `conflict`, and nothing of that event is stored.
 - Versions of a stream are 1, 2, 3 ... without gaps; `expected` turns an append into a compare-and-set.
 
 Locks, in this order: the advisory lock that all appends share (a reader takes it exclusively to learn that no
@@ -83,6 +83,15 @@ StreamKey = tuple[str, str]
 MessageKey = tuple[str, UUID]
 
 
+def _check_versions(heads: Mapping[StreamKey, int], expected: Mapping[str, int]) -> None:
+    versions = {stream: version for (_, stream), version in heads.items()}
+    if foreign := sorted(expected.keys() - versions.keys()):
+        raise LedgerError(f"a version is expected of {foreign[0]}, which none of the events belongs to")
+    for stream, version in expected.items():
+        if versions[stream] != version:
+            raise VersionConflictError(f"{stream} is at version {versions[stream]}, not {version}")
+
+
 class _RacedError(Exception):
     """A message id was stored by another append between the look and the insert."""
 
@@ -107,8 +116,9 @@ class Ledger:
     async def append(self, events: Sequence[Event], *, expected: Mapping[str, int] | None = None) -> list[Receipt]:
         """Store the events in their order and give a receipt for each.
 
-        `expected` maps streams to the version they must have now. Raises `VersionConflictError` where one has
-        not, and `LedgerError` where the database is out of reach or an event cannot be kept.
+        `expected` maps streams of these events to the version they must have now; sending again what is stored
+        already is no conflict. Raises `VersionConflictError` where a version is another one, and `LedgerError`
+        where the database is out of reach or an event cannot be kept.
         """
         if not events:
             return []
@@ -117,8 +127,8 @@ class Ledger:
             try:
                 async with self._connection.transaction():
                     return await self._append(rows, expected or {})
-            except _RacedError:
-                # The other append has committed: the next look finds its row.
+            except (_RacedError, psycopg.errors.DeadlockDetected):
+                # The other append has committed or gone: the next look finds what it stored.
                 continue
             except psycopg.Error as error:
                 raise LedgerError(f"the ledger refused an append: {_first_line(error)}") from error
@@ -129,15 +139,14 @@ class Ledger:
         cursor = self._connection.cursor(binary=True)
         await cursor.execute(_LOCK_APPEND, (APPEND_LOCK,))
         heads = await self._lock_heads(cursor, [event for event, *_ in rows])
-        for (_, stream), version in heads.items():
-            if stream in expected and expected[stream] != version:
-                raise VersionConflictError(f"{stream} is at version {version}, not {expected[stream]}")
         known = await self._find_messages(cursor, [event for event, *_ in rows])
         fresh: dict[MessageKey, tuple[Event, bytes, str, str]] = {}
         for row in rows:
             key = (row[0].task_id, row[0].message_id)
             if key not in known:
                 fresh.setdefault(key, row)
+        if fresh:
+            _check_versions(heads, expected)
         stored = await self._insert(cursor, list(fresh.values()), heads) if fresh else {}
         return [self._receipt(row, known, fresh, stored) for row in rows]
 

@@ -22,6 +22,7 @@ _SHRINKAGE = 3
 _RATIO: LiteralString = """
     WITH attempt AS (
         SELECT
+            accepted.position,
             CASE WHEN %(cpu_bound)s
                 THEN (completed.payload #>> '{result,cpu_seconds}')::float8
                 ELSE extract(epoch FROM completed.occurred_at - started.occurred_at)::float8
@@ -41,12 +42,15 @@ _RATIO: LiteralString = """
             AND planned.version = 1
         WHERE submitted.type = 'task_submitted'
             AND submitted.payload #>> '{options,worker,name}' = %(worker)s
-        ORDER BY accepted.position DESC
+    ),
+    usable AS (
+        SELECT seconds / prior AS ratio
+        FROM attempt
+        WHERE seconds > 0 AND prior > 0
+        ORDER BY position DESC
         LIMIT %(limit)s
     )
-    SELECT count(*), coalesce(sum(ln(seconds / prior)), 0)
-    FROM attempt
-    WHERE seconds > 0 AND prior > 0
+    SELECT count(*), coalesce(sum(ln(ratio)), 0) FROM usable
 """
 
 

@@ -109,6 +109,15 @@ class Journal:
         await self._append([*events, *(self._event(after.id, draft) for draft in follow)])
 
     async def _append(self, events: Sequence[e.Event], expected: dict[str, int] | None = None) -> None:
+        # Seen through even when its caller is cancelled: else the state would not know what the ledger does.
+        appending = asyncio.ensure_future(self._append_and_evolve(events, expected))
+        try:
+            await asyncio.shield(appending)
+        except asyncio.CancelledError:
+            await asyncio.wait({appending})
+            raise
+
+    async def _append_and_evolve(self, events: Sequence[e.Event], expected: dict[str, int] | None) -> None:
         receipts = await self._ledger.append(events, expected=expected)
         refused = [receipt for receipt in receipts if receipt.status == "conflict"]
         if refused:

@@ -21,6 +21,8 @@ SELECT
         event.payload ->> 'detail',
         event.payload ->> 'summary',
         event.payload ->> 'name',
+        event.payload ->> 'context',
+        event.payload ->> 'recommendation',
         ''
     ) AS what,
     event.payload

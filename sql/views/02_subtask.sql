@@ -51,9 +51,10 @@ attempt AS (
         bool_or(type IN ('failed', 'subtask_rejected')) AS failed,
         -- A coordinator that was killed says nothing about the subtask.
         bool_or(type = 'lease_expired' AND NOT coalesce((payload ->> 'coordinator_gone')::boolean, false)) AS lost,
-        max((payload ->> 'completed')::numeric / nullif((payload ->> 'total')::numeric, 0)) FILTER (
-            WHERE type = 'progress'
-        ) AS fraction
+        (array_agg(
+            coalesce((payload ->> 'completed')::numeric / nullif((payload ->> 'total')::numeric, 0), 0)
+            ORDER BY version DESC
+        ) FILTER (WHERE type = 'progress'))[1] AS fraction
     FROM ledger.event
     WHERE lease_epoch IS NOT NULL
     GROUP BY task_id, stream_id, lease_epoch
@@ -66,7 +67,8 @@ effort AS (
         count(*) AS attempts,
         count(*) FILTER (WHERE failed) AS failures,
         count(*) FILTER (WHERE lost) AS losses,
-        coalesce(sum(extract(epoch FROM ended_at - started_at)), 0) AS worker_seconds
+        -- A clock that was set back must not give time back.
+        coalesce(sum(greatest(extract(epoch FROM ended_at - started_at), 0)), 0) AS worker_seconds
     FROM attempt
     GROUP BY task_id, stream_id
 )

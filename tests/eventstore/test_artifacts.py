@@ -109,5 +109,5 @@ async def test_a_stored_artifact_cannot_be_changed(
 
 async def test_a_store_without_its_database_refuses_to_keep(artifacts: ArtifactStore, connection: Connection) -> None:
     await connection.close()
-    with pytest.raises(LedgerError, match=r"^the tool's output cannot be kept: the connection is closed$"):
+    with pytest.raises(LedgerError, match=r"^the ledger cannot be reached: the connection is closed$"):
         await artifacts.store(TASK, b"output")

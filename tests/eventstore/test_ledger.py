@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -167,6 +169,29 @@ async def test_another_version_than_expected_stores_nothing_of_the_call(
     assert await stored(ledger) == [event]
 
 
+async def test_sending_again_what_is_stored_is_no_conflict_of_versions(ledger: Ledger, new_event: NewEvent) -> None:
+    event = new_event()
+    await ledger.append([event], expected={"tree-1.1": 0})
+    [receipt] = await ledger.append([event], expected={"tree-1.1": 0})
+    assert receipt.status == "duplicate"
+
+
+async def test_a_version_cannot_be_expected_of_a_stream_that_gets_nothing(
+    ledger: Ledger, new_event: NewEvent
+) -> None:
+    with pytest.raises(
+        LedgerError, match=r"^a version is expected of tree-1\.9, which none of the events belongs to"
+    ):
+        await ledger.append([new_event()], expected={"tree-1.9": 0})
+    assert await stored(ledger) == []
+
+
+async def test_text_that_only_looks_like_a_nul_is_kept(ledger: Ledger, new_event: NewEvent) -> None:
+    event = new_event(body=Failed(error=r"the escape \u0000 is not allowed"))
+    await ledger.append([event])
+    assert await stored(ledger) == [event]
+
+
 async def test_a_refused_append_leaves_no_gap_in_the_versions(ledger: Ledger, new_event: NewEvent) -> None:
     await ledger.append([new_event()])
     with pytest.raises(VersionConflictError):
@@ -233,14 +258,24 @@ def _too_large() -> Completed:
     return Completed(result={"log": "x" * PAYLOAD_BYTES_MAX})
 
 
+def _nested(depth: int) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for _ in range(depth):
+        nested = {"x": nested}
+    return nested
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         (_too_large(), rf"^completed: the payload has \d+ bytes, the limit is {PAYLOAD_BYTES_MAX}$"),
-        (Failed(error="a\0b"), "^failed: the payload holds a NUL character, which Postgres cannot keep$"),
-        (Completed(result={"a\0b": 1}), "^completed: the payload holds a NUL character"),
+        (Failed(error="a\0b"), "^failed: the payload cannot be kept: a string holds a NUL character$"),
+        (Completed(result={"x": math.nan}), "^completed: the payload cannot be kept: nan is not a finite number$"),
+        (Failed(error="\ud800"), "^failed: the payload cannot be kept: .*surrogates not allowed$"),
+        (Completed(result=_nested(5000)), "^completed: the payload cannot be kept: maximum recursion depth"),
+        (Completed(result={"a\0b": 1}), "^completed: the payload cannot be kept: a string holds a NUL character$"),
     ],
-    ids=["too large", "NUL", "NUL in a key"],
+    ids=["too large", "NUL", "no number", "half a pair", "too deep", "NUL in a key"],
 )
 async def test_a_payload_that_cannot_be_kept_is_refused_with_all_of_its_call(
     ledger: Ledger, new_event: NewEvent, body: Completed | Failed, reason: str
@@ -301,7 +336,7 @@ async def test_a_ledger_without_its_database_refuses_to_append(connect: Connect,
 async def test_a_ledger_without_its_database_refuses_to_read(connect: Connect) -> None:
     connection = await connect()
     await connection.close()
-    with pytest.raises(LedgerError, match=r"^the ledger cannot be read: the connection is closed$"):
+    with pytest.raises(LedgerError, match=r"^the ledger cannot be reached: the connection is closed$"):
         await Ledger(connection).read_task(TASK)
 
 

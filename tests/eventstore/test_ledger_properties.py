@@ -42,6 +42,9 @@ class ListModel:
     def version(self, stream: int) -> int:
         return sum(event[1] == stream for event, _ in self.stored)
 
+    def is_new(self, event: Sent) -> bool:
+        return all(known[0] != event[0] for known, _ in self.stored)
+
     def append(self, event: Sent) -> tuple[str, int]:
         """Give the status and the place of the event in the list."""
         for place, (known, _) in enumerate(self.stored):
@@ -77,7 +80,8 @@ async def test_any_calls_give_the_receipts_and_the_history_of_a_plain_list(
         expected = {}
         if batch and off is not None:
             expected = {f"{task}.{batch[0][1]}": model.version(batch[0][1]) + off}
-        if expected and off != 0:
+        # What is stored already is no conflict, whatever version was expected.
+        if expected and off != 0 and any(model.is_new(one) for one in batch):
             with pytest.raises(VersionConflictError):
                 await ledger.append(events, expected=expected)
             continue

@@ -49,7 +49,7 @@ def test_what_is_missing_is_named_before_a_task_opens(bench: Bench, arguments: t
 
 
 def test_a_folder_outside_any_repository_is_refused(bench: Bench) -> None:
-    assert "is not inside a git repository" in bench.refused("/", "--tool", "ruff")
+    assert "is not inside a git checkout" in bench.refused("/", "--tool", "ruff")
 
 
 def test_a_folder_that_does_not_exist_is_refused(bench: Bench) -> None:

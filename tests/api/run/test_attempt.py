@@ -7,7 +7,7 @@ import pytest
 
 from api.run.attempt import Attempt, Ending, Lost
 from api.run.options import RunOptions
-from api.run.process import ProcessHost
+from api.run.process import WorkerHost
 from api.run.tool import preset_tool
 from api.run.workers import worker_from
 from domain import events as e
@@ -44,7 +44,7 @@ async def _attempt(
     async def tell(message: e.WorkerMessage) -> None:
         told.append(message)
 
-    with ProcessHost(1) as host:
+    with WorkerHost(1) as host:
         return await attempt.run(options, host, tell), told
 
 
@@ -81,10 +81,26 @@ async def test_a_worker_that_a_signal_ended_is_lost(tmp_path: Path) -> None:
     assert ending == Lost(reason="the worker process was ended by SIGKILL")
 
 
-async def test_progress_is_passed_on_in_its_order(tmp_path: Path) -> None:
-    source = 'for n in (1, 2): report.write(\'{"type": "progress", "completed": %d, "total": 2}\\n\' % n)'
-    _, told = await _attempt(tmp_path, source)
-    assert told == [e.Started(), e.Progress(completed=1, total=2), e.Progress(completed=2, total=2)]
+async def test_of_reports_of_progress_that_come_together_the_last_is_passed_on(tmp_path: Path) -> None:
+    lines = [f'{{"type": "progress", "completed": {number}, "total": 2}}\n' for number in (1, 2)]
+    _, told = await _attempt(tmp_path, f"report.write({''.join(lines)!r})")
+    assert told == [e.Started(), e.Progress(completed=2, total=2)]
+
+
+async def test_what_is_reported_in_between_is_passed_on_in_its_order(tmp_path: Path) -> None:
+    issue = '{"kind": "scope_clarification", "question": "why?"}'
+    lines = [
+        '{"type": "progress", "completed": 1, "total": 2}\n',
+        f'{{"type": "blocked", "issue": {issue}}}\n',
+        '{"type": "progress", "completed": 2, "total": 2}\n',
+    ]
+    _, told = await _attempt(tmp_path, f"report.write({''.join(lines)!r})")
+    assert told == [
+        e.Started(),
+        e.Progress(completed=1, total=2),
+        e.Blocked(issue=e.ScopeClarification(question="why?")),
+        e.Progress(completed=2, total=2),
+    ]
 
 
 async def test_a_line_that_is_not_whole_is_no_message(tmp_path: Path) -> None:

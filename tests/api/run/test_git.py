@@ -31,7 +31,7 @@ async def test_the_root_has_no_prefix(repository: Path) -> None:
 
 
 async def test_a_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="is not inside a git repository"):
+    with pytest.raises(RepositoryError, match="is not inside a git checkout"):
         await Repository.containing(tmp_path)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from api.run.process import ProcessHost, WorkerProcess, run_command, shell_code
+from api.run.process import WorkerHost, WorkerProcess, run_command, shell_code
 from domain.errors import ToolError
 
 
-def _start(host: ProcessHost, folder: Path, script: str) -> WorkerProcess:
+def _start(host: WorkerHost, folder: Path, script: str) -> WorkerProcess:
     (folder / "stdin").write_text("the brief")
     return host.start(
         ["/bin/sh", "-c", script], cwd=folder, env=os.environ, stdin=folder / "stdin", output=folder / "output"
@@ -66,27 +66,27 @@ def test_signals_count_as_the_shell_counts_them(returncode: int, code: int) -> N
 
 
 async def test_a_worker_has_files_as_input_and_output(tmp_path: Path) -> None:
-    with ProcessHost(1) as host:
+    with WorkerHost(1) as host:
         ended = await _start(host, tmp_path, "cat; echo ' and more' >&2").exit
     assert (ended.exit_code, ended.signal) == (0, None)
     assert (tmp_path / "output").read_text() == "the brief and more\n"
 
 
 async def test_a_worker_that_a_signal_ended_says_which(tmp_path: Path) -> None:
-    with ProcessHost(1) as host:
+    with WorkerHost(1) as host:
         ended = await _start(host, tmp_path, "kill -SEGV $$").exit
     assert (ended.exit_code, ended.signal) == (139, "SIGSEGV")
 
 
 async def test_the_processor_time_of_children_counts(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass"
-    with ProcessHost(1) as host:
+    with WorkerHost(1) as host:
         ended = await _start(host, tmp_path, f"{sys.executable} -I -c '{burn}'; true").exit
     assert ended.cpu_seconds >= 0.3
 
 
 async def test_a_stopped_worker_is_asked_first(tmp_path: Path, wait_until) -> None:
-    with ProcessHost(1) as host:
+    with WorkerHost(1) as host:
         process = _start(host, tmp_path, "trap 'echo asked; exit 5' TERM; echo ready; sleep 600 & wait")
         wait_until(lambda: (tmp_path / "output").read_text() == "ready\n", "the worker's trap")
         ended = await process.stop()
@@ -96,5 +96,5 @@ async def test_a_stopped_worker_is_asked_first(tmp_path: Path, wait_until) -> No
 
 async def test_a_worker_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "stdin").touch()
-    with ProcessHost(1) as host, pytest.raises(ToolError, match="cannot start no-such-program"):
+    with WorkerHost(1) as host, pytest.raises(ToolError, match="cannot start no-such-program"):
         host.start(["no-such-program"], cwd=tmp_path, env={}, stdin=tmp_path / "stdin", output=tmp_path / "output")

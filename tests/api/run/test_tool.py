@@ -72,9 +72,15 @@ async def test_silence_and_success_mean_no_problems(tmp_path: Path) -> None:
     assert report.problems == ()
 
 
-async def test_silence_and_failure_are_an_error_with_what_was_said(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match=r"\(exit 2\): the report is empty.*; it said: broken"):
-        await observe(_says(tmp_path, "echo broken >&2; exit 2"), tmp_path, "")
+@pytest.mark.parametrize("form", ["auto", "ruff", "mypy"])
+async def test_a_tool_that_fails_in_silence_has_not_found_the_tree_clean(tmp_path: Path, form: str) -> None:
+    with pytest.raises(ToolError, match="tool failed with exit code 2: broken"):
+        await observe(_says(tmp_path, "echo broken >&2; exit 2", form), tmp_path, "")
+
+
+async def test_an_output_that_is_no_report_is_an_error_with_what_was_said(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"\(exit 2\): .*; it said: broken"):
+        await observe(_says(tmp_path, "echo nonsense; echo broken >&2; exit 2", "sarif"), tmp_path, "")
 
 
 async def test_an_exit_code_that_says_nothing_about_the_code_is_a_failure(tmp_path: Path) -> None:

@@ -262,13 +262,19 @@ def _subtask(
             files=tuple(sorted(files)),
             codes=tuple(sorted(codes)),
             excluded_codes=tuple(sorted(present - codes)),
-            time_budget_seconds=request.time_budget_seconds or max(_TIME_BUDGET_SECONDS, round(effort.p95, 1)),
+            time_budget_seconds=_time_budget(effort, request),
         ),
         problems=tuple(sorted(index for unit in content for index in unit.problems)),
         effort=effort,
         priority=number,
         depends_on=tuple(before),
     )
+
+
+def _time_budget(effort: Effort, request: Request) -> float:
+    if request.time_budget_seconds is not None:
+        return request.time_budget_seconds
+    return max(_TIME_BUDGET_SECONDS, round(effort.p95, 1))
 
 
 def _files(content: Bin) -> frozenset[str]:

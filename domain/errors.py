@@ -9,12 +9,10 @@
     +-- RepositoryError             the tree is not what a run needs, or git refused
     +-- LedgerError                 the database is out of reach or refused
     |   +-- VersionConflictError    somebody else appended to the stream first
-    |   +-- MessageConflictError    the same message id came with other content
     +-- LifecycleError              a command that the state of a subtask does not allow
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
     |   +-- NotReportedError        no worker has said that the subtask is done
     |   +-- StaleLeaseError         the lease epoch is not the one that holds the subtask
-    +-- StalledError                work is left and nothing moves
 
 Each carries the fact that the user needs in its message, in one line.
 """
@@ -62,10 +60,6 @@ class VersionConflictError(LedgerError):
     """A stream has moved on since the caller read it."""
 
 
-class MessageConflictError(LedgerError):
-    """A message id that the ledger knows came again with other content."""
-
-
 class LifecycleError(ParallelWorkersError):
     """A command that the present state does not allow."""
 
@@ -80,7 +74,3 @@ class NotReportedError(LifecycleError):
 
 class StaleLeaseError(LifecycleError):
     """A report under a lease that has been taken over; the message names the holder."""
-
-
-class StalledError(ParallelWorkersError):
-    """Problems are left and no subtask makes them fewer."""

@@ -70,7 +70,8 @@ def effect_gate(*, changed: int, before: int, after: int, unmasks: bool = False)
     """
     fewer = before - after
     passed = fewer > 0 or (unmasks and changed > 0)
-    detail = f"{max(fewer, 0)} of {before} problems removed" if changed else "no file was changed"
+    removed = f"{max(fewer, 0)} of {before} problems removed"
+    detail = removed if passed or changed else "no file was changed"
     return GateEvaluated(gate=EFFECT, passed=passed, score=1.0 if passed else 0.0, detail=detail)
 
 

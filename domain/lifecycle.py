@@ -344,8 +344,8 @@ def claimable(state: TaskState) -> list[SubtaskState]:
 def decide(state: TaskState, command: Command, limits: Limits) -> list[Decision]:
     """Say which events of the subtask follow from a command.
 
-    Raises `NotClaimableError` where a claim cannot be granted and `StaleLeaseError` where the command comes
-    under a lease that no longer holds.
+    Raises `NotClaimableError` where a claim cannot be granted, `StaleLeaseError` where the command comes under a
+    lease that no longer holds, and `NotReportedError` for a verdict before the worker has said to be done.
     """
     subtask = state.subtasks[command.subtask_id]
     if isinstance(command, Claim):

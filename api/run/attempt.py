@@ -27,7 +27,7 @@ from api.run.tool import PATHS
 from api.run.workers import fill_in
 from domain import events as e
 from domain.brief import write_brief
-from domain.ids import WorkerId
+from domain.ids import WorkerId, task_of
 from domain.lifecycle import SubtaskState
 from domain.problem import Problem
 
@@ -190,7 +190,7 @@ class Attempt:
                 "PWD": str(self.worktree),
                 # What looks for a repository must find this worktree, or none.
                 "GIT_CEILING_DIRECTORIES": str(self.worktree.resolve().parent),
-                "PW_TASK": subtask.id.partition(".")[0],
+                "PW_TASK": task_of(subtask.id),
                 "PW_SUBTASK": subtask.id,
                 "PW_WORKER": self.worker_id,
                 "PW_EPOCH": str(subtask.epoch),

@@ -66,7 +66,7 @@ class Journal:
     async def command(self, command: Command, *before: e.EventBody) -> None:
         """Decide on a command and store what follows, with further events of the attempt before it.
 
-        Raises `NotClaimableError` or `StaleLeaseError` where the state does not allow it.
+        Raises a `LifecycleError` where the state does not allow it.
         """
         async with self._lock:
             subtask = self.state.subtasks[command.subtask_id]

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TextIO
 
 import msgspec
@@ -14,13 +13,6 @@ import typer
 from rich.console import Console
 
 from domain.errors import ParallelWorkersError
-
-
-class Output(StrEnum):
-    """For people or for programs."""
-
-    table = "table"
-    json = "json"
 
 
 class _PatientConsole(Console):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from api.cli.console import one_line_errors, out
+from api.cli.options import DatabaseUrl
 from eventstore.database import open_database, redacted_url
 from eventstore.folders import data_folder
 
 
 def migrate(
-    database_url: Annotated[
-        str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
-    ] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Apply the migrations and views that are missing."""
     with one_line_errors(), open_database(database_url, data_folder()) as url:

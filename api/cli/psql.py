@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.cli.console import one_line_errors
+from api.cli.options import DatabaseUrl
 from domain.errors import ToolError
 from eventstore.database import open_database
 from eventstore.folders import data_folder
@@ -18,9 +19,7 @@ def psql(
     arguments: Annotated[
         list[str] | None, typer.Argument(help="Further arguments of psql, such as -c 'SELECT ...' or -f FILE.")
     ] = None,
-    database_url: Annotated[
-        str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
-    ] = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Open psql on the ledger: views in schema analytics, events in ledger.event."""
     with one_line_errors(), open_database(database_url, data_folder()) as url:

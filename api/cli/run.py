@@ -10,25 +10,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from api.cli.console import Output, err, one_line_errors, out, print_json
+from api.cli.console import err, one_line_errors, out, print_json
 from api.cli.live import LiveView
-from api.cli.tables import codes_table, plan_table, report_table
+from api.cli.narrator import Narrator
+from api.cli.options import DatabaseUrl, Output, OutputFormat
+from api.cli.tables import codes_table, report_table
 from api.run.coordinator import GivenReport
-from api.run.journal import Journal
 from api.run.options import RunOptions
 from api.run.session import NewRun, ResumedRun, Session
 from api.run.tool import Tool, command_tool, preset_tool
 from api.run.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
-from domain import events as e
 from domain.decompose import STRATEGIES, Strategy
 from domain.errors import ReportError, UsageError
-from domain.ids import short
-from domain.lifecycle import Limits, TaskState
-from domain.plan import Plan
+from domain.lifecycle import Limits
 from domain.readers.reading import FORMATS, read
-from domain.readers.report import Report as ToolReport
 from eventstore.clock import SystemClock
 from eventstore.database import open_database
 from eventstore.folders import data_folder
@@ -69,10 +65,8 @@ def run(
     attempts: Annotated[int, typer.Option(min=1, max=20, help="Failed attempts before a subtask is held.")] = 3,
     apply: Annotated[bool, typer.Option("--apply", help="Fast-forward your checkout to the result.")] = False,
     resume: Annotated[str | None, typer.Option(help="Take up a task again: its name, a part of it, or last.")] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.table,
-    database_url: Annotated[
-        str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
-    ] = None,
+    output: OutputFormat = Output.table,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Split the problems of a tree into subtasks, let workers remove them in parallel, and merge what is good.
 
@@ -180,74 +174,13 @@ async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Outp
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
-    narrator = _Narrator(quiet=output is Output.json and not err.is_terminal)
+    narrator = Narrator(quiet=output is Output.json and not err.is_terminal)
     view = LiveView(err, narrator.state, clock.now)
     session = Session(url=url, folder=folder, clock=clock, observer=narrator, opened=narrator.follow, stop=stop)
     with view.live if err.is_terminal else nullcontext():
         if isinstance(wanted, NewRun):
             return await session.start(wanted)
         return await session.resume(wanted)
-
-
-class _Narrator:
-    """Tells on standard error what happens; bars are the live view's."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._journal: Journal | None = None
-        self._quiet = quiet
-
-    def state(self) -> TaskState | None:
-        return self._journal.state if self._journal is not None else None
-
-    def follow(self, journal: Journal) -> None:
-        self._journal = journal
-        journal.on_change = self._changed
-        self._say(f"[bold]task {journal.state.id}[/]")
-
-    def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
-        files = len({problem.path for problem in report.problems})
-        codes = len(observation.codes)
-        self._say(
-            f"{observation.tool}: {observation.problems:,} problems under {codes} codes in {files:,} files, "
-            f"{observation.targeted:,} of them for these workers"
-        )
-        if report.damaged:
-            first = report.damaged[0]
-            self._say(
-                f"[yellow]{len(report.damaged)} records could not be read and are left out[/] "
-                f"(first: line {first.line}: {escape(first.reason)})"
-            )
-        if report.duplicates:
-            self._say(f"{report.duplicates:,} duplicates were folded")
-
-    def planned(self, plan: Plan, observation: e.ProblemsObserved) -> None:
-        state = self.state()
-        if state is None or self._quiet:
-            return
-        err.print(plan_table(plan, observation.phase, len(state.subtasks) - len(plan.subtasks) + 1))
-        self._say(f"recommended workers: {plan.recommended_workers} ({plan.recommendation})")
-        if plan.left_out:
-            self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")
-
-    def _changed(self, event: e.Event) -> None:
-        who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
-        match event.body:
-            case e.SubtaskAccepted(files_changed=changed):
-                self._say(f"[green]accepted[/] {who}: {changed} files changed")
-            case e.SubtaskRejected(gate=gate, reason=reason):
-                self._say(f"[yellow]refused[/]  {who}: {gate}: {escape(reason)}")
-            case e.Failed(error=error):
-                self._say(f"[yellow]failed[/]   {who}: {escape(error)}")
-            case e.LeaseExpired(reason=reason):
-                self._say(f"[yellow]lost[/]     {who}: {escape(reason)}")
-            case e.SubtaskReleased(reason=reason):
-                self._say(f"[yellow]released[/] {who}: {escape(reason)}")
-            case e.SubtaskHeld(reason=reason):
-                self._say(f"[red]held[/]     {who}: {escape(reason)}")
-
-    def _say(self, text: str) -> None:
-        if not self._quiet:
-            err.print(text, soft_wrap=True)
 
 
 def _show(report: RunReport, output: Output) -> None:

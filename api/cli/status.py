@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.console import Output, err, one_line_errors, out, print_json
+from api.cli.console import err, one_line_errors, out, print_json
 from api.cli.live import LiveView
+from api.cli.options import DatabaseUrl, Output, OutputFormat
 from api.cli.tables import codes_table, report_table, subtasks_table, tasks_table
 from api.run.session import find_task, processors
 from domain.lifecycle import TaskState, evolve
@@ -19,10 +20,6 @@ from eventstore.folders import data_folder
 from eventstore.ledger import Ledger
 from projections.report import RunReport, build_report
 
-_DatabaseUrl = Annotated[
-    str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
-]
-_OutputOption = Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")]
 #: How often `watch` asks the ledger for more, in seconds.
 _POLL_SECONDS = 0.5
 
@@ -31,8 +28,8 @@ def status(
     task: Annotated[
         str | None, typer.Argument(help="A task's name, a part of it, or last; none lists all tasks.")
     ] = None,
-    output: _OutputOption = Output.table,
-    database_url: _DatabaseUrl = None,
+    output: OutputFormat = Output.table,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Show the tasks of the ledger, or one task with its subtasks."""
     with one_line_errors(), open_database(database_url, data_folder()) as url:
@@ -50,7 +47,7 @@ def status(
 
 def watch(
     task: Annotated[str, typer.Argument(help="A task's name, a part of it, or last.")] = "last",
-    database_url: _DatabaseUrl = None,
+    database_url: DatabaseUrl = None,
 ) -> None:
     """Follow a task that another pw runs, until it ends."""
     with one_line_errors(), open_database(database_url, data_folder()) as url:

@@ -1,0 +1,79 @@
+"""Tells on standard error what happens in a run; the bars are the live view's."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from api.cli.console import err
+from api.cli.tables import plan_table
+from api.run.journal import Journal
+from domain import events as e
+from domain.ids import short
+from domain.lifecycle import TaskState
+from domain.plan import Plan
+from domain.readers.report import Report as ToolReport
+
+
+class Narrator:
+    """Looks on at a run and says a line for each thing that a person would want to know."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._journal: Journal | None = None
+        self._quiet = quiet
+
+    def state(self) -> TaskState | None:
+        """Give the task's present state; None before it is submitted."""
+        return self._journal.state if self._journal is not None else None
+
+    def follow(self, journal: Journal) -> None:
+        """Look on from now on."""
+        self._journal = journal
+        journal.on_change = self._changed
+        self._say(f"[bold]task {journal.state.id}[/]")
+
+    def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
+        """Say what the tool found, and what of it could not be read."""
+        files = len({problem.path for problem in report.problems})
+        codes = len(observation.codes)
+        self._say(
+            f"{observation.tool}: {observation.problems:,} problems under {codes} codes in {files:,} files, "
+            f"{observation.targeted:,} of them for these workers"
+        )
+        if report.damaged:
+            first = report.damaged[0]
+            self._say(
+                f"[yellow]{len(report.damaged)} records could not be read and are left out[/] "
+                f"(first: line {first.line}: {escape(first.reason)})"
+            )
+        if report.duplicates:
+            self._say(f"{report.duplicates:,} duplicates were folded")
+
+    def planned(self, plan: Plan, observation: e.ProblemsObserved) -> None:
+        """Show the plan with its reasons."""
+        state = self.state()
+        if state is None or self._quiet:
+            return
+        err.print(plan_table(plan, observation.phase, len(state.subtasks) - len(plan.subtasks) + 1))
+        self._say(f"recommended workers: {plan.recommended_workers} ({plan.recommendation})")
+        if plan.left_out:
+            self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")
+
+    def _changed(self, event: e.Event) -> None:
+        who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
+        match event.body:
+            case e.SubtaskAccepted(files_changed=changed):
+                self._say(f"[green]accepted[/] {who}: {changed} files changed")
+            case e.SubtaskRejected(gate=gate, reason=reason):
+                self._say(f"[yellow]refused[/]  {who}: {gate}: {escape(reason)}")
+            case e.Failed(error=error):
+                self._say(f"[yellow]failed[/]   {who}: {escape(error)}")
+            case e.LeaseExpired(reason=reason):
+                self._say(f"[yellow]lost[/]     {who}: {escape(reason)}")
+            case e.SubtaskReleased(reason=reason):
+                self._say(f"[yellow]released[/] {who}: {escape(reason)}")
+            case e.SubtaskHeld(reason=reason):
+                self._say(f"[red]held[/]     {who}: {escape(reason)}")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            err.print(text, soft_wrap=True)

@@ -32,6 +32,7 @@ from projections.report import RunReport
 
 
 def run(
+    context: typer.Context,
     path: Annotated[Path, typer.Argument(help="A folder inside a git repository.")] = Path(),
     tool: Annotated[str | None, typer.Option(help="The tool that finds the problems: ruff, cargo, mypy.")] = None,
     tool_args: Annotated[str, typer.Option(help="Further arguments for --tool, as one string.")] = "",
@@ -74,12 +75,7 @@ def run(
     """
     with one_line_errors():
         if resume is not None:
-            given_as_well = {
-                "--tool": tool, "--tool-args": tool_args, "--tool-command": tool_command, "--problems": problems,
-                "--worker": worker, "--shell": shell, "--jobs": jobs, "--gate": gate, "--time-budget": time_budget,
-            }  # fmt: skip
-            if idle := [name for name, value in given_as_well.items() if value]:
-                raise UsageError(f"--resume goes on as the task was submitted: leave out {', '.join(idle)}")
+            _refuse_other_options(context)
             wanted: NewRun | ResumedRun = ResumedRun(task=resume, apply=apply)
         else:
             given = _given_report(problems, format)
@@ -100,6 +96,24 @@ def run(
         _show(report, output)
     if report.status != "completed":
         raise typer.Exit(1)
+
+
+#: What may be said of a task that is taken up again.
+_WITH_RESUME = frozenset({"resume", "apply", "output", "database_url"})
+
+
+def _refuse_other_options(context: typer.Context) -> None:
+    """Raise `UsageError` where more is asked for than a resumed task can heed."""
+    said = [
+        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    idle = [
+        "PATH" if name == "path" else f"--{name.replace('_', '-')}"
+        for name in sorted(said)
+        if name not in _WITH_RESUME
+    ]
+    if idle:
+        raise UsageError(f"--resume goes on as the task was submitted: leave out {', '.join(idle)}")
 
 
 # --- what was asked for ---------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
+import stat
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -126,23 +128,21 @@ class Attempt:
                 await self._take(message, tell)
 
     def _new_lines(self) -> list[bytes]:
-        try:
-            with self._report.open("rb") as report:
-                report.seek(self._read_bytes)
-                whole, _, _ = report.read(_LOOK_BYTES).rpartition(b"\n")
-        except FileNotFoundError:
-            # The worker has removed it: it has nothing more to say.
-            return []
-        self._read_bytes += len(whole) + 1 if whole else 0
+        look = _read_plain(self._report, self._read_bytes, _LOOK_BYTES)
+        whole, line_break, _ = look.rpartition(b"\n")
+        if not line_break and len(look) == _LOOK_BYTES:
+            # A line that long is no message; what follows it may be.
+            self._read_bytes += len(look)
+        self._read_bytes += len(whole) + len(line_break)
         return whole.splitlines()
 
     def _decode(self, line: bytes) -> _Reported | None:
         try:
-            # Postgres keeps no NUL.
-            message: _Reported = _REPORTED.decode(line.replace(b"\\u0000", b"?"))
+            # Postgres keeps no NUL. Behind a backslash that is itself escaped, the same letters are none.
+            message: _Reported = _REPORTED.decode(re.sub(rb"(?<!\\)((?:\\\\)*)\\u0000", rb"\1?", line))
         except msgspec.DecodeError as error:
-            with self.output.open("ab") as log:
-                log.write(f"[pw] a line of the report was ignored: {error}\n".encode())
+            with (self.folder / "ignored.log").open("ab") as log:
+                log.write(f"{error}: ".encode() + line[:1000] + b"\n")
             return None
         return message
 
@@ -175,10 +175,9 @@ class Attempt:
         return e.Failed(error=f"exit code {ended.exit_code}" + (f": {said_last}" if said_last else ""))
 
     def _last_output_line(self) -> str:
-        with self.output.open("rb") as log:
-            log.seek(max(0, self.output.stat().st_size - _TAIL_BYTES))
-            lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1].strip()[:300].replace("\0", "") if lines else ""
+        said = _read_plain(self.output, -_TAIL_BYTES, _TAIL_BYTES).decode(errors="replace")
+        lines = [line for line in said.splitlines() if line.strip()]
+        return lines[-1].strip()[:300].replace("\0", "?") if lines else ""
 
     def _environment(self, options: RunOptions) -> dict[str, str]:
         subtask = self.subtask
@@ -202,6 +201,24 @@ class Attempt:
                 "PW_CHECK": msgspec.json.encode(options.tool.argv).decode(),
             }
         )
+
+
+def _read_plain(path: Path, start: int, length: int) -> bytes:
+    """Read a part of a file, from the end for a negative start; empty where there is no plain file any more.
+
+    A worker may have put anything there: a pipe would block this whole process, a device never end.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        return b""
+    with os.fdopen(handle, "rb") as file:
+        file.seek(max(status.st_size + start, 0) if start < 0 else start)
+        return file.read(length)
 
 
 def _check(options: RunOptions, prefix: str, files: Sequence[str]) -> str:

@@ -138,7 +138,7 @@ class Coordinator:
             await self._check_gates(self._folder / "observe")
         self._problems, self._baseline = report.problems, Baseline(report.problems)
         if not targeted:
-            await self._finish(observation)
+            await self._finish(report)
             return False
         if (reason := self._stall_reason(phase, before, report.problems, len(targeted))) is not None:
             await self._end_stalled(reason)
@@ -165,7 +165,11 @@ class Coordinator:
         else:
             root = tree.as_posix()
             data, report = await observe(self._options.tool, tree, submitted.prefix)
-        targeted = await self._in_tree(self._targeted(report.problems), report.problems, commit)
+        wanted = self._targeted(report.problems)
+        targeted = await self._in_tree(wanted, report.problems, commit)
+        if given is not None and wanted and not targeted:
+            first = report.problems[wanted[0]].path
+            raise ReportError(f"none of the {len(wanted)} problems is in a file of this tree (first: {first})")
         observation = e.ProblemsObserved(
             phase=phase,
             commit=commit,
@@ -185,17 +189,10 @@ class Coordinator:
         return observation, report, targeted
 
     async def _in_tree(self, targeted: list[int], problems: Sequence[Problem], commit: str) -> list[int]:
-        """Leave out problems of files that the commit does not hold: no worker could be given them.
-
-        Raises `ReportError` where that leaves nothing: the report is about another tree.
-        """
+        """Leave out problems of files that the commit does not hold: no worker could be given them."""
         # Lists of files are handed to workers a line each, so a name with a line break cannot be.
         files = {path for path in await self._repository.files(commit) if "\n" not in path}
-        present = [index for index in targeted if not problems[index].path or problems[index].path in files]
-        if targeted and not present:
-            first = problems[targeted[0]].path
-            raise ReportError(f"none of the {len(targeted)} problems is in a file of this tree (first: {first})")
-        return present
+        return [index for index in targeted if not problems[index].path or problems[index].path in files]
 
     async def _check_gates(self, tree: Path) -> None:
         """Refuse a gate that the untouched tree does not pass: no work could ever pass it.
@@ -315,10 +312,12 @@ class Coordinator:
     async def _end_stalled(self, reason: str) -> None:
         await self._journal.record(self._synthesis(), e.TaskStalled(reason=reason))
 
-    async def _finish(self, observation: e.ProblemsObserved) -> None:
-        left = observation.problems
+    async def _finish(self, report: ToolReport) -> None:
+        left, elsewhere = len(report.problems), len(self._targeted(report.problems))
         summary = "nothing is left"
-        if left:
+        if elsewhere:
+            summary = f"{left} problems are left, {elsewhere} of them in files that no worker can be given"
+        elif left:
             summary = f"{left} problems are left, none of which {self._options.worker.name} has a fix for"
         await self._repository.set_branch(self._state.submitted.branch, self._state.head)
         await self._journal.record(self._synthesis(), e.TaskCompleted(summary=summary))

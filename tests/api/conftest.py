@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -15,6 +16,9 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from typer.testing import CliRunner
+
+from api.cli.main import app
 
 _BIN = Path(sys.executable).parent
 _DEADLINE_SECONDS = 60.0
@@ -98,9 +102,11 @@ class Bench:
         return report
 
     def refused(self, *arguments: str, code: int = 1) -> str:
-        """Run `pw run`, expect it to end with an exit code and one line, and give that line."""
-        ran = self.pw("run", "-o", "json", *arguments)
-        assert ran.returncode == code, ran.stderr
+        """Run `pw run` in this process, expect it to end with an exit code and one line, and give that line."""
+        inherited = dict.fromkeys(name for name in os.environ if name.startswith(("GIT_", "PW_")))
+        with contextlib.chdir(self.repository):
+            ran = CliRunner().invoke(app, ["run", "-o", "json", *arguments], env=inherited | self.environment)
+        assert ran.exit_code == code, ran.stderr
         assert ran.stdout == ""
         assert ran.stderr.startswith("pw: ")
         assert ran.stderr.count("\n") == 1

@@ -33,12 +33,11 @@ def resume(bench: Bench) -> None:
     assert bench.versions_have_no_gaps()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
-    bench: Bench, held_run: subprocess.Popen[str], number: int
+    bench: Bench, held_run: subprocess.Popen[str]
 ) -> None:
     task = bench.events("task_submitted")[0][0]
-    held_run.send_signal(number)
+    held_run.send_signal(signal.SIGINT)
     stdout, stderr = held_run.communicate()
     assert (held_run.returncode, stdout) == (130, "")
     assert stderr == f"pw: interrupted; nothing is lost: pw run --resume {task}\n"
@@ -48,21 +47,29 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
     resume(bench)
 
 
-def test_the_workers_of_a_killed_run_are_ended(
-    bench: Bench, held_run: subprocess.Popen[str], wait_until: Callable[..., object]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_asked_to_end_is_interrupted(
+    bench: Bench, held_run: subprocess.Popen[str], number: int
+) -> None:
+    held_run.send_signal(number)
+    held_run.communicate()
+    assert held_run.returncode == 130
+    assert bench.workers_are_gone()
+    assert bench.nothing_left_behind()
+    assert len(bench.payloads("task_paused")) == 1
+
+
+def test_a_killed_run_leaves_no_worker_and_is_taken_up_where_the_ledger_has_it(
+    bench: Bench,
+    held_run: subprocess.Popen[str],
+    wait_until: Callable[..., object],
+    run_git: Callable[..., str],
 ) -> None:
     wait_until(bench.pids, "a worker that waits")
     assert not bench.workers_are_gone()
     held_run.send_signal(signal.SIGKILL)
     held_run.communicate()
     wait_until(bench.workers_are_gone, "the end of the workers")
-
-
-def test_a_killed_run_is_taken_up_where_the_ledger_has_it(
-    bench: Bench, held_run: subprocess.Popen[str], run_git: Callable[..., str]
-) -> None:
-    held_run.send_signal(signal.SIGKILL)
-    held_run.communicate()
     # As if it had been killed between the append and the move of the branch.
     branch = bench.payloads("task_submitted")[0]["branch"]
     run_git(bench.repository, "update-ref", f"refs/heads/{branch}", bench.base)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
         (("--tool", "ruff", "--worker", ""), "--worker is empty"),
         (("--tool", "ruff", "--worker", "'open"), "cannot split"),
         (("--tool", "mypy"), "say who does the work"),
+        (("--tool-command", "ruff check ."), "say who does the work"),
+        (("--tool-command", "ruff check .", "--worker", "ruff-fix"), "the tool's command must have {files} in it"),
+        (("--resume", "last", "--worker", "other", "-j", "2"), "leave out --jobs, --worker"),
+        (("--resume", "last", "--attempts", "9", "--strategy", "code"), "leave out --attempts, --strategy"),
     ],
 )
 def test_a_call_that_cannot_work_is_refused_in_one_line(arguments: tuple[str, ...], said: str) -> None:
@@ -40,6 +44,7 @@ def test_a_call_that_cannot_work_is_refused_in_one_line(arguments: tuple[str, ..
     [
         (("--tool", "ruff", "--gate", "no-such-gate"), "the gate's command 'no-such-gate' is not installed"),
         (("--tool-command", "no-such-tool", "--worker", "true"), "the tool 'no-such-tool' is not installed"),
+        (("--tool", "ruff", "--worker", "no-such-program {files}"), "the worker's command 'no-such-program' is not"),
         (("--problems", "no-such-report", "--tool", "ruff"), "no-such-report: No such file or directory"),
     ],
 )
@@ -66,6 +71,12 @@ def test_uncommitted_changes_are_refused_and_kept(bench: Bench) -> None:
     changed.write_text("import changed\n")
     assert "has uncommitted changes (pkg/m03.py)" in bench.refused("--tool", "ruff")
     assert changed.read_text() == "import changed\n"
+
+
+def test_a_branch_in_the_way_is_named_before_a_task_opens(bench: Bench, run_git) -> None:
+    run_git(bench.repository, "branch", "pw")
+    assert "the branch pw stands in the way" in bench.refused("--tool", "ruff")
+    assert bench.events() == []
 
 
 def test_untracked_files_are_no_hindrance(bench: Bench) -> None:

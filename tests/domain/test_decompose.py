@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import combinations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,11 +218,22 @@ def test_the_recommendation_is_a_point_of_the_curve(problems: list[Problem], req
 
 
 @LAW
-@given(observations(), any_request)
-def test_a_subtask_s_time_budget_covers_its_estimate(problems: list[Problem], request: Request) -> None:
+@given(observations() | crowds(), any_request)
+def test_a_time_budget_that_nobody_gave_is_half_an_hour_or_what_the_estimate_may_need(
+    problems: list[Problem], request: Request
+) -> None:
     for subtask in plan(problems, request).subtasks:
-        assert subtask.scope.time_budget_seconds >= request.time_budget_seconds
-        assert subtask.scope.time_budget_seconds >= round(subtask.effort.p95, 1)
+        assert subtask.scope.time_budget_seconds == max(1800.0, round(subtask.effort.p95, 1))
+
+
+@LAW
+@given(observations() | crowds(), any_request, st.floats(0.1, 1e5))
+def test_a_time_budget_that_was_given_holds_for_every_subtask_as_it_is(
+    problems: list[Problem], request: Request, seconds: float
+) -> None:
+    given_one = msgspec.structs.replace(request, time_budget_seconds=seconds)
+
+    assert {subtask.scope.time_budget_seconds for subtask in plan(problems, given_one).subtasks} <= {seconds}
 
 
 _IN_ANOTHER_PROCESS = """
@@ -283,7 +295,7 @@ def test_a_cause_takes_in_the_local_edits_of_its_files() -> None:
 
     cause, rest = made.subtasks
     assert (cause.problems, rest.problems) == ((0, 1, 2), (3,))
-    assert cause.reason == "one cause, with the local edits of 1 of their files"
+    assert cause.reason == "one cause, with the local edits in 1 of the same files"
     assert rest.depends_on == ()
 
 
@@ -335,6 +347,24 @@ def test_a_mechanical_code_is_split_by_file() -> None:
 
     assert [len(subtask.scope.files) for subtask in made.subtasks] == [10, 10, 10, 10]
     assert {subtask.scope.codes for subtask in made.subtasks} == {("F401",)}
+
+
+def test_what_was_measured_to_take_longer_is_split_further() -> None:
+    problems = [automatic(f"{number:04}.py") for number in range(1600)]
+
+    shipped = plan(problems, Request(worker="script", workers=1))
+    slow = plan(problems, Request(worker="script", workers=1, calibration=Calibration(factor=10.0, attempts=5)))
+
+    # 97 s of work as shipped; a script's subtask is to take no more than two minutes.
+    assert len(slow.subtasks) > len(shipped.subtasks)
+    assert max(subtask.effort.p50 for subtask in slow.subtasks) <= 130.0
+
+
+def test_what_was_measured_scales_a_subtask_s_estimate_once() -> None:
+    shipped = plan([problem("a.py")]).subtasks[0].effort
+    slow = plan([problem("a.py")], Request(calibration=Calibration(factor=2.0, attempts=5))).subtasks[0].effort
+
+    assert (slow.p50, slow.prior) == (2.0 * shipped.p50, shipped.p50)
 
 
 def test_loads_are_balanced_by_weight_not_by_number_of_files() -> None:

@@ -26,13 +26,23 @@ def test_a_script_s_prior_is_a_base_and_a_time_per_file_and_problem() -> None:
 def test_an_estimate_says_what_it_rests_on() -> None:
     assert estimate("agent", "local", 40.0, NEUTRAL).basis == "agent prior 100 s"
     measured = estimate("agent", "local", 40.0, Calibration(factor=0.5, attempts=7))
-    assert measured.basis == "agent prior 100 s x0.50 measured here (n=7)"
+    assert measured.basis == "agent prior 140 s x0.50 measured here (n=7)"
 
 
-def test_what_was_measured_scales_the_estimate_and_leaves_the_prior() -> None:
+def test_what_was_measured_scales_the_base_and_not_weights_that_it_has_scaled_already() -> None:
     effort = estimate("agent", "local", 40.0, Calibration(factor=0.5, attempts=7))
 
-    assert (effort.p50, effort.prior) == (50.0, 100.0)
+    # Half of the 60 s to take it up, and 40 s of work.
+    assert effort.p50 == 70.0
+
+
+@given(kinds, st.floats(0.0, 1e5), st.floats(0.01, 100.0))
+def test_the_prior_is_the_median_without_what_was_measured(
+    kind: tuple[WorkerKind, UnitKind], weights: float, factor: float
+) -> None:
+    measured = estimate(*kind, weights * factor, Calibration(factor=factor, attempts=1))
+
+    assert measured.prior == pytest.approx(estimate(*kind, weights, NEUTRAL).p50, abs=0.0011)
 
 
 @given(kinds, st.floats(0.0, 1e5), st.floats(0.01, 100.0))

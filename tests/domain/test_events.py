@@ -167,6 +167,20 @@ def test_what_is_no_body_is_refused(wrong: bytes) -> None:
         msgspec.json.decode(wrong, type=e.EventBody)
 
 
+@pytest.mark.parametrize(
+    "parts", [b'"completed":-1,"total":2', b'"completed":1,"total":-2', b'"completed":-1,"total":-2']
+)
+def test_parts_fewer_than_none_are_refused(parts: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError, match=">= 0"):
+        msgspec.json.decode(b'{"type":"progress",' + parts + b"}", type=e.WorkerMessage)
+
+
+def test_none_of_no_parts_is_progress() -> None:
+    message = msgspec.json.decode(b'{"type":"progress","completed":0,"total":0}', type=e.WorkerMessage)
+
+    assert message == e.Progress(completed=0, total=0)
+
+
 def test_fields_of_a_later_version_are_passed_over() -> None:
     assert msgspec.json.decode(b'{"type":"started","mood":"good"}', type=e.EventBody) == e.Started()
 

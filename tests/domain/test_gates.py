@@ -143,7 +143,6 @@ def test_what_passes_has_no_more_problems_of_a_code_in_any_file(before: list[Pro
 @given(observations, observations)
 def test_every_score_is_a_share(before: list[Problem], after: list[Problem]) -> None:
     assert 0.0 <= gates.no_new_problems_gate(before, after).score <= 1.0
-    assert 0.0 <= gates.effect_gate(changed=0, before=len(before), after=len(after)).score <= 1.0
 
 
 @LAW
@@ -163,14 +162,38 @@ def test_a_worker_that_says_done_and_did_nothing_is_refused() -> None:
     assert (gate.passed, gate.detail) == (False, "no file was changed")
 
 
-def test_the_effect_is_the_share_of_problems_removed() -> None:
+def test_a_worker_that_made_the_problems_fewer_has_had_an_effect() -> None:
     gate = gates.effect_gate(changed=1, before=4, after=1)
 
-    assert (gate.passed, gate.score, gate.detail) == (True, 0.75, "3 of 4 problems removed")
+    assert (gate.passed, gate.score, gate.detail) == (True, 1.0, "3 of 4 problems removed")
+
+
+@pytest.mark.parametrize("after", [4, 5])
+def test_a_change_that_makes_no_problem_go_is_no_effect(after: int) -> None:
+    gate = gates.effect_gate(changed=1, before=4, after=after)
+
+    assert (gate.passed, gate.score, gate.detail) == (False, 0.0, "0 of 4 problems removed")
+
+
+def test_a_change_is_an_effect_where_mending_may_bring_other_problems_to_light() -> None:
+    gate = gates.effect_gate(changed=1, before=4, after=5, unmasks=True)
+
+    assert (gate.passed, gate.score, gate.detail) == (True, 1.0, "0 of 4 problems removed")
+
+
+def test_where_problems_may_come_to_light_doing_nothing_is_still_no_effect() -> None:
+    assert not gates.effect_gate(changed=0, before=4, after=4, unmasks=True).passed
 
 
 def test_problems_that_went_without_a_change_here_count_as_an_effect() -> None:
     assert gates.effect_gate(changed=0, before=4, after=3).passed
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), st.booleans())
+def test_an_effect_is_all_or_nothing(changed: int, before: int, after: int, unmasks: bool) -> None:
+    gate = gates.effect_gate(changed=changed, before=before, after=after, unmasks=unmasks)
+
+    assert gate.score == (1.0 if gate.passed else 0.0)
 
 
 def test_a_command_passes_with_exit_code_0() -> None:
@@ -213,6 +236,13 @@ def test_a_message_of_many_lines_is_told_by_its_first() -> None:
     gate = gates.no_new_problems_gate([], [problem("first\nsecond")])
 
     assert gate.detail == "new: E1 x1 (first: a.py: first)"
+
+
+@pytest.mark.parametrize("message", ["", "\nsecond"])
+def test_a_message_that_begins_with_nothing_is_told_as_nothing(message: str) -> None:
+    gate = gates.no_new_problems_gate([], [problem(message)])
+
+    assert (gate.passed, gate.detail) == (False, "new: E1 x1 (first: a.py: )")
 
 
 def test_a_problem_without_a_code_is_named_by_its_tool() -> None:

@@ -88,6 +88,20 @@ def test_a_name_for_which_the_tool_has_an_edit_at_the_place_is_a_local_edit() ->
     assert [found.kind for found in group(problems)] == ["local"]
 
 
+def test_a_problem_without_a_path_is_no_second_file() -> None:
+    problems = [problem("cannot find type `Job`", "a.rs"), problem("cannot find type `Job`", "")]
+
+    assert [(found.kind, found.files, found.problems) for found in group(problems)] == [("local", ("a.rs",), (0, 1))]
+
+
+def test_a_cause_in_several_files_takes_in_a_problem_without_a_path_but_no_file_for_it() -> None:
+    problems = [problem("cannot find type `Job`", path) for path in ("a.rs", "", "b.rs")]
+
+    assert [(found.kind, found.files, found.problems) for found in group(problems)] == [
+        ("cause", ("a.rs", "b.rs"), (0, 1, 2))
+    ]
+
+
 def test_local_edits_of_one_rule_are_one_group_whatever_names_they_quote() -> None:
     problems = [problem("unused `x`", "a.rs"), problem("unused `y`", "b.rs"), problem("unused `z`", "c.rs")]
 
@@ -127,6 +141,16 @@ def test_a_problem_without_a_code_says_so() -> None:
     assert group([problem("odd", "a.rs", code="")])[0].cause == "no code (local edit): odd"
 
 
+def test_a_message_of_many_lines_is_told_by_its_first() -> None:
+    assert group([problem("odd\nand more", "a.rs")])[0].cause == "E1 (local edit): odd"
+
+
+def test_a_cause_whose_message_has_many_lines_is_told_by_its_first() -> None:
+    problems = [problem("cannot find `Job`\nand more", path) for path in ("a.rs", "b.rs")]
+
+    assert [found.cause for found in group(problems)] == ["E1: cannot find `Job`"]
+
+
 def test_a_nul_in_a_message_does_not_reach_the_cause() -> None:
     assert group([problem("odd\0", "a.rs")])[0].cause == "E1 (local edit): odd?"
 
@@ -152,7 +176,7 @@ def test_every_targeted_problem_is_in_exactly_one_group(
 def test_a_group_s_codes_and_files_are_those_of_its_problems(problems: list[Problem], unsafe: bool) -> None:
     for found in group(problems, unsafe=unsafe):
         assert set(found.codes) == {problems[index].code for index in found.problems}
-        assert set(found.files) == {problems[index].path for index in found.problems}
+        assert set(found.files) == {problems[index].path for index in found.problems if problems[index].path}
 
 
 @LAW
@@ -172,7 +196,7 @@ def test_problems_in_several_files_that_one_edit_mends_are_a_cause_of_their_own(
 
     holders = [found for found in group(problems, unsafe=unsafe) if not mended.isdisjoint(found.problems)]
 
-    if len({problems[index].path for index in mended}) > 1:
+    if len({problems[index].path for index in mended if problems[index].path}) > 1:
         assert [(found.kind, set(found.problems)) for found in holders] == [("cause", mended)]
     else:
         assert all(found.kind == "local" for found in holders)

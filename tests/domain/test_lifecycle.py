@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain import events as e
-from domain.errors import NotClaimableError, StaleLeaseError
+from domain.errors import LifecycleError, NotClaimableError, NotReportedError, StaleLeaseError
 from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
 from domain.lifecycle import (
     ENDED,
@@ -119,8 +119,12 @@ def report(message: e.WorkerMessage, number: int = 1, *, epoch: int = 1, worker:
     return Report(subtask_id=name(number), worker_id=WorkerId(worker), epoch=epoch, message=message)
 
 
-def lose(number: int = 1, *, epoch: int = 1) -> LoseWorker:
-    return LoseWorker(subtask_id=name(number), epoch=epoch, reason="killed")
+def done(number: int = 1, *, epoch: int = 1, worker: str = "w1") -> Report:
+    return report(e.Completed(), number, epoch=epoch, worker=worker)
+
+
+def lose(number: int = 1, *, epoch: int = 1, coordinator_gone: bool = False) -> LoseWorker:
+    return LoseWorker(subtask_id=name(number), epoch=epoch, reason="killed", coordinator_gone=coordinator_gone)
 
 
 def release(number: int = 1, *, epoch: int = 1) -> Release:
@@ -171,7 +175,7 @@ def test_a_subtask_waits_for_those_it_depends_on() -> None:
 
 
 def test_a_subtask_can_be_claimed_once_those_it_depends_on_are_accepted() -> None:
-    story = told(claim(1), accept(1), plans=[planned("a.py"), planned("a.py", after=[1])])
+    story = told(claim(1), done(1), accept(1), plans=[planned("a.py"), planned("a.py", after=[1])])
 
     assert story.subtask(2).status == "ready"
 
@@ -194,9 +198,45 @@ def test_a_file_is_in_one_worker_s_hands_at_a_time() -> None:
 
 
 def test_a_file_is_free_again_when_its_holder_is_done() -> None:
-    story = told(claim(1), accept(1), plans=[planned("a.py"), planned("a.py")])
+    story = told(claim(1), done(1), accept(1), plans=[planned("a.py"), planned("a.py")])
 
     assert unclaimable_reason(story.state, story.subtask(2)) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (e.TaskPaused(reason="interrupted"), "paused"),
+        (e.TaskCompleted(summary="nothing is left"), "completed"),
+        (e.TaskStalled(reason="nothing moves"), "stalled"),
+        (e.TaskCancelled(reason="not wanted"), "cancelled"),
+    ],
+)
+def test_a_task_that_is_not_running_hands_out_nothing(body: e.EventBody, status: str) -> None:
+    story = told()
+    story.say(body)
+
+    assert claimable(story.state) == []
+    with pytest.raises(NotClaimableError, match=f"{TASK} is {status}"):
+        story.do(claim())
+
+
+def test_a_task_that_is_resumed_hands_out_again() -> None:
+    story = told()
+    story.say(e.TaskPaused(reason="interrupted"))
+
+    story.say(e.TaskResumed())
+
+    assert [subtask.id for subtask in claimable(story.state)] == [name(1)]
+
+
+def test_a_task_that_is_paused_still_hears_what_was_handed_out() -> None:
+    story = told(claim())
+    story.say(e.TaskPaused(reason="interrupted"))
+
+    story.do(done())
+
+    assert story.subtask().status == "reported"
 
 
 def test_the_most_urgent_goes_first_and_of_equals_the_longest() -> None:
@@ -230,13 +270,24 @@ def test_a_late_report_is_refused_and_told_who_holds_the_subtask_now() -> None:
 
 
 def test_a_report_after_the_end_is_refused() -> None:
-    story = told(claim(), accept())
+    story = told(claim(), done(), accept())
 
     with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is held by nobody"):
         story.do(report(e.Completed(), epoch=1))
 
 
-@pytest.mark.parametrize("command", [report(e.Started(), epoch=7), lose(epoch=7), release(epoch=7), accept(epoch=7)])
+@pytest.mark.parametrize("message", [e.Started(), e.Progress(completed=1, total=2), e.Completed(), failed()])
+def test_a_report_by_another_than_the_holder_is_refused(message: e.WorkerMessage) -> None:
+    story = told(claim(worker="w1"))
+
+    with pytest.raises(StaleLeaseError, match="#1 is held by w1, not by w2"):
+        story.do(report(message, worker="w2"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [report(e.Started(), epoch=7), lose(epoch=7), release(epoch=7), accept(epoch=7), reject(epoch=7)],
+)
 def test_an_epoch_that_never_was_is_refused(command: Command) -> None:
     story = told(claim())
 
@@ -270,6 +321,25 @@ def test_a_claim_to_be_done_is_not_the_end() -> None:
     assert (subtask.status, subtask.fraction, subtask.note) == ("reported", 0.99, "all of it")
 
 
+@pytest.mark.parametrize("verdict", [accept(), reject()])
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ([], "claimed"),
+        ([e.Started()], "running"),
+        ([e.Blocked(issue=e.ScopeClarification(question="Which one?"))], "blocked"),
+        ([e.Completed(), e.Progress(completed=1, total=2)], "running"),
+    ],
+)
+def test_there_is_no_verdict_on_work_that_nobody_says_is_done(
+    verdict: Command, said: list[e.WorkerMessage], status: str
+) -> None:
+    story = told(claim(), *(report(message) for message in said))
+
+    with pytest.raises(NotReportedError, match=f"#1 is {status}: there is no finished work to decide on"):
+        story.do(verdict)
+
+
 def test_accepted_work_moves_the_branch_on() -> None:
     story = told(claim(), report(e.Completed(summary="all of it")), accept(commit="c7"))
 
@@ -287,7 +357,9 @@ def test_an_attempt_that_failed_can_be_repeated_and_leaves_a_note_for_the_next()
 
 
 def test_every_attempt_that_came_to_nothing_leaves_a_note() -> None:
-    story = told(claim(), report(failed("one")), claim(), report(failed("two"), epoch=2), claim(), accept(epoch=3))
+    failures = (claim(), report(failed("one")), claim(), report(failed("two"), epoch=2))
+
+    story = told(*failures, claim(), done(epoch=3), accept(epoch=3))
 
     assert [(note.epoch, note.what) for note in story.subtask().history] == [(1, "one"), (2, "two")]
 
@@ -323,7 +395,7 @@ def test_handing_back_counts_as_neither() -> None:
 
 
 def test_what_keeps_failing_is_held_with_its_last_error() -> None:
-    story = told(claim(), report(failed("one")), claim(), reject(epoch=2), claim())
+    story = told(claim(), report(failed("one")), claim(), done(epoch=2), reject(epoch=2), claim())
 
     said = story.do(report(failed("three"), epoch=3))
 
@@ -364,6 +436,42 @@ def test_worked_time_is_from_the_first_word_to_the_last_over_all_attempts() -> N
     assert story.subtask().worked_seconds == 3.0
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        e.Started(),
+        e.Progress(completed=1, total=2),
+        e.Blocked(issue=e.ScopeClarification(question="Which one?")),
+    ],
+)
+def test_a_worker_has_begun_with_its_first_word_whichever_that_is(message: e.WorkerMessage) -> None:
+    story = told(claim())
+    assert story.subtask().started_at is None
+
+    story.do(report(message))
+
+    assert story.subtask().started_at == story.recorded[-1].event.occurred_at
+
+
+def test_a_worker_that_says_again_that_it_starts_has_begun_no_later() -> None:
+    story = told(claim(), report(e.Progress(completed=1, total=2)))
+    begun = story.subtask().started_at
+
+    story.do(report(e.Started()))
+
+    assert begun is not None
+    assert story.subtask().started_at == begun
+
+
+def test_the_next_worker_s_beginning_is_its_own() -> None:
+    story = told(claim(), report(e.Started()), report(failed()), claim())
+    assert story.subtask().started_at is None
+
+    story.do(report(e.Started(), epoch=2))
+
+    assert story.subtask().started_at == story.recorded[-1].event.occurred_at
+
+
 def test_the_time_of_gates_and_merge_is_not_the_worker_s() -> None:
     story = told(claim(), report(e.Started()), report(e.Completed()))
     for _ in range(10):
@@ -387,9 +495,38 @@ def test_a_lost_worker_s_time_counts_up_to_its_last_word() -> None:
 def test_a_worker_lost_with_its_coordinator_is_told_apart() -> None:
     story = told(claim())
 
-    said = story.do(LoseWorker(subtask_id=name(1), epoch=1, reason="gone", coordinator_gone=True))
+    said = story.do(lose(coordinator_gone=True))
 
-    assert said == [e.LeaseExpired(reason="gone", coordinator_gone=True)]
+    assert said == [e.LeaseExpired(reason="killed", coordinator_gone=True)]
+
+
+def test_a_worker_lost_with_its_coordinator_is_not_counted_and_leaves_a_note() -> None:
+    story = told(claim(), lose(coordinator_gone=True))
+
+    subtask = story.subtask()
+    assert (subtask.status, subtask.failures, subtask.losses) == ("ready", 0, 0)
+    assert subtask.history == (AttemptNote(epoch=1, worker_id="w1", what="killed"),)
+
+
+def test_coordinators_that_keep_dying_never_lead_to_a_held_subtask() -> None:
+    # One more would be too many, if it counted.
+    story = told(claim(), lose(epoch=1))
+
+    for epoch in range(2, 7):
+        story.do(claim())
+        story.do(lose(epoch=epoch, coordinator_gone=True))
+
+    assert (story.subtask().status, story.subtask().losses) == ("ready", 1)
+
+
+def test_the_time_of_a_worker_lost_with_its_coordinator_counts_up_to_its_last_word() -> None:
+    story = told(claim(), report(e.Started()), report(e.Progress(completed=1, total=2)))
+    for _ in range(10):
+        story.say(e.TaskResumed())
+
+    story.do(lose(coordinator_gone=True))
+
+    assert story.subtask().worked_seconds == 1.0
 
 
 # --- the task
@@ -464,7 +601,7 @@ def test_only_the_present_phase_s_subtasks_are_handed_out() -> None:
 
 
 def test_a_phase_is_over_when_each_subtask_is_accepted_or_held() -> None:
-    story = told(claim(1), accept(1), claim(2), plans=[planned("a.py"), planned("b.py")])
+    story = told(claim(1), done(1), accept(1), claim(2), plans=[planned("a.py"), planned("b.py")])
     assert more_to_come(story.state)
 
     story.do(report(failed(recoverable=False), 2))
@@ -515,6 +652,7 @@ class AnyCourse(RuleBasedStateMachine):
         self.failures = dict.fromkeys(self.epochs, 0)
         self.losses = dict.fromkeys(self.epochs, 0)
         self.holders: dict[int, str] = {}
+        self.reported: set[int] = set()
         self.accepted: set[int] = set()
         self.held: set[int] = set()
 
@@ -529,16 +667,29 @@ class AnyCourse(RuleBasedStateMachine):
             and taken.isdisjoint(plan.scope.files)
         )
 
+    def holder(self, number: int) -> str:
+        return self.holders.get(number, "w1")
+
     def done_under_lease(self, command: Command, number: int, epoch: int) -> bool:
-        """Do the command; tell whether it counted, and see to it that a stale one changes nothing."""
-        if number in self.holders and epoch == self.epochs[number]:
+        """Do the command; tell whether it counted, and see to it that a refused one changes nothing."""
+        refusal: type[LifecycleError] | None = None
+        stranger = isinstance(command, Report) and command.worker_id != self.holder(number)
+        if number not in self.holders or epoch != self.epochs[number] or stranger:
+            refusal = StaleLeaseError
+        elif isinstance(command, Accept | Reject) and number not in self.reported:
+            refusal = NotReportedError
+        if refusal is None:
             self.story.do(command)
             return True
         before = self.story.state
-        with pytest.raises(StaleLeaseError):
+        with pytest.raises(refusal):
             self.story.do(command)
         assert self.story.state == before
         return False
+
+    def let_go(self, number: int) -> None:
+        del self.holders[number]
+        self.reported.discard(number)
 
     @rule(number=numbers, worker=st.sampled_from(["w1", "w2", "w3"]))
     def claim(self, number: int, worker: str) -> None:
@@ -555,6 +706,8 @@ class AnyCourse(RuleBasedStateMachine):
     @rule(
         number=numbers,
         off=epochs_off,
+        # Mostly the holder, else whoever that is.
+        worker=st.sampled_from([None, None, None, "w1", "w2"]),
         message=st.sampled_from(
             [
                 e.Started(),
@@ -564,26 +717,39 @@ class AnyCourse(RuleBasedStateMachine):
             ]
         ),
     )
-    def report(self, number: int, off: int, message: e.WorkerMessage) -> None:
+    def report(self, number: int, off: int, worker: str | None, message: e.WorkerMessage) -> None:
         epoch = self.epochs[number] + off
-        self.done_under_lease(report(message, number, epoch=epoch), number, epoch)
+        command = report(message, number, epoch=epoch, worker=worker or self.holder(number))
+        if self.done_under_lease(command, number, epoch):
+            if isinstance(message, e.Completed):
+                self.reported.add(number)
+            else:
+                self.reported.discard(number)
+
+    @rule(number=numbers)
+    def finish(self, number: int) -> None:
+        epoch = self.epochs[number]
+        if self.done_under_lease(done(number, epoch=epoch, worker=self.holder(number)), number, epoch):
+            self.reported.add(number)
 
     @rule(number=numbers, off=epochs_off, refused=st.booleans())
     def fail(self, number: int, off: int, refused: bool) -> None:
         epoch = self.epochs[number] + off
-        command = reject(number, epoch=epoch) if refused else report(failed(), number, epoch=epoch)
+        own = report(failed(), number, epoch=epoch, worker=self.holder(number))
+        command = reject(number, epoch=epoch) if refused else own
         if self.done_under_lease(command, number, epoch):
-            del self.holders[number]
+            self.let_go(number)
             self.failures[number] += 1
             if self.failures[number] == LIMITS.attempts_max:
                 self.held.add(number)
 
-    @rule(number=numbers, off=epochs_off)
-    def lose(self, number: int, off: int) -> None:
+    @rule(number=numbers, off=epochs_off, coordinator_gone=st.booleans())
+    def lose(self, number: int, off: int, coordinator_gone: bool) -> None:
         epoch = self.epochs[number] + off
-        if self.done_under_lease(lose(number, epoch=epoch), number, epoch):
-            del self.holders[number]
-            self.losses[number] += 1
+        command = lose(number, epoch=epoch, coordinator_gone=coordinator_gone)
+        if self.done_under_lease(command, number, epoch):
+            self.let_go(number)
+            self.losses[number] += not coordinator_gone
             if self.losses[number] == LIMITS.losses_max:
                 self.held.add(number)
 
@@ -591,13 +757,13 @@ class AnyCourse(RuleBasedStateMachine):
     def release(self, number: int, off: int) -> None:
         epoch = self.epochs[number] + off
         if self.done_under_lease(release(number, epoch=epoch), number, epoch):
-            del self.holders[number]
+            self.let_go(number)
 
     @rule(number=numbers, off=epochs_off)
     def accept(self, number: int, off: int) -> None:
         epoch = self.epochs[number] + off
         if self.done_under_lease(accept(number, epoch=epoch), number, epoch):
-            del self.holders[number]
+            self.let_go(number)
             self.accepted.add(number)
 
     @invariant()
@@ -627,6 +793,10 @@ class AnyCourse(RuleBasedStateMachine):
         assert {subtask.id for subtask in state.subtasks.values() if subtask.status == "held"} == {
             name(number) for number in self.held
         }
+
+    @invariant()
+    def what_waits_for_its_verdict_is_the_model_s(self) -> None:
+        assert {number for number in self.epochs if self.story.subtask(number).status == "reported"} == self.reported
 
     @invariant()
     def the_events_alone_give_the_same_state(self) -> None:

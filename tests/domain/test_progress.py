@@ -35,6 +35,7 @@ def subtask(
     after: Collection[int] = (),
     done: tuple[int, int] = (0, 10),
     worked_seconds: float = 0.0,
+    epoch: int = 1,
 ) -> SubtaskState:
     plan = e.SubtaskPlanned(
         phase=1,
@@ -51,6 +52,7 @@ def subtask(
         id=SubtaskId(f"{TASK}.{number}"),
         plan=plan,
         status=status,
+        epoch=epoch,
         completed=done[0],
         total=done[1],
         worker_id=WorkerId("w1") if live else None,
@@ -128,7 +130,27 @@ def test_work_without_a_holder_counts_nothing_however_far_it_was() -> None:
 
 
 def test_held_subtasks_count_as_neither_done_nor_to_come() -> None:
-    assert percent(subtask(1, "accepted"), subtask(2, "held", p50=9000.0)) == 100.0
+    assert percent(subtask(1, "accepted"), subtask(2), subtask(3, "held", p50=9000.0)) == 50.0
+
+
+def test_a_phase_is_complete_when_every_subtask_is_accepted() -> None:
+    assert percent(subtask(1, "accepted"), subtask(2, "accepted")) == 100.0
+
+
+def test_a_phase_without_subtasks_is_complete() -> None:
+    assert percent() == 100.0
+
+
+def test_a_phase_of_which_a_part_was_given_up_is_not_complete() -> None:
+    assert percent(subtask(1, "accepted"), subtask(2, "held")) == 99.9
+
+
+def test_a_phase_of_which_everything_was_given_up_has_got_nowhere() -> None:
+    assert percent(subtask(1, "held"), subtask(2, "held")) == 0.0
+
+
+def test_however_little_is_left_it_is_not_all() -> None:
+    assert percent(subtask(1, "accepted", p50=10_000.0), subtask(2, p50=0.01)) == 99.9
 
 
 def test_another_phase_s_subtasks_count_nothing() -> None:
@@ -154,6 +176,14 @@ def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState, 
 
     assert 0.0 <= measured.percent <= 100.0
     assert measured.accepted + measured.live + measured.waiting + measured.held == measured.total
+
+
+@LAW
+@given(tasks())
+def test_percent_is_100_exactly_when_everything_is_accepted(state: TaskState) -> None:
+    everything = all(found.status == "accepted" for found in state.subtasks.values())
+
+    assert (progress(state, START, 1).percent == 100.0) == everything
 
 
 @LAW
@@ -241,6 +271,20 @@ def test_a_task_that_takes_longer_than_estimated_is_believed_more_and_more() -> 
     # Estimates that were four times too short: half of that is believed after three attempts, in logarithms.
     assert some.p50 == pytest.approx(2.0 * shipped.p50, rel=0.01)
     assert shipped.p50 < some.p50 < many.p50 < 4.0 * shipped.p50
+
+
+def test_what_was_accepted_only_at_a_later_attempt_says_nothing_about_the_estimates() -> None:
+    waiting = subtask(9, spread=SURE)
+    retried = [subtask(number, "accepted", worked_seconds=400.0, epoch=2) for number in range(1, 7)]
+
+    assert ends(*retried, waiting) == ends(waiting)
+
+
+def test_work_that_waits_for_its_verdict_is_nearly_over_whatever_it_was_estimated_at() -> None:
+    estimate = ends(subtask(1, "reported", p50=9000.0))
+
+    assert estimate.p50 == pytest.approx(0.5, abs=0.1)
+    assert estimate.p80 == estimate.p50
 
 
 def test_an_uncertain_estimate_has_a_wider_range() -> None:

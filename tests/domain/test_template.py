@@ -25,6 +25,8 @@ words = st.text(st.characters(categories=["Ll", "Lu"]), min_size=1)
         ("you don't and can't", "you don't and can't", ()),
         ("a u8 is no utf8", "a u8 is no utf8", ()),
         ("", "", ()),
+        ('default "" for argument "x" of "f"', "default <> for argument <> of <>", ("x", "f")),
+        ("`` and ‘’ and “” and ''", "<> and <> and <> and <>", ()),  # noqa: RUF001
     ],
 )
 def test_quoted_names_and_numbers_are_masked(message: str, template: str, slots: tuple[str, ...]) -> None:

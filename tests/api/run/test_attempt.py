@@ -108,6 +108,33 @@ async def test_a_line_that_is_not_whole_is_no_message(tmp_path: Path) -> None:
     assert told == [e.Started()]
 
 
+async def test_a_nul_in_a_report_is_a_question_mark(tmp_path: Path) -> None:
+    line = r'{"type": "progress", "completed": 1, "total": 2, "status": "a\u0000b"}'
+    _, told = await _attempt(tmp_path, f"report.write({line!r} + '\\n')")
+    assert told == [e.Started(), e.Progress(completed=1, total=2, status="a?b")]
+
+
+async def test_an_escaped_backslash_before_the_letters_of_a_nul_is_none(tmp_path: Path) -> None:
+    line = r'{"type": "progress", "completed": 1, "total": 2, "status": "C:\\u0000x"}'
+    _, told = await _attempt(tmp_path, f"report.write({line!r} + '\\n')")
+    assert told == [e.Started(), e.Progress(completed=1, total=2, status=r"C:\u0000x")]
+
+
+@pytest.mark.parametrize("made", ["os.mkfifo(path)", "os.mkdir(path)", "os.symlink('/dev/zero', path)", "pass"])
+async def test_a_worker_that_puts_something_else_in_place_of_its_report_has_nothing_more_to_say(
+    tmp_path: Path, made: str
+) -> None:
+    source = f"path = os.environ['PW_REPORT']; os.remove(path); {made}"
+    ending, told = await _attempt(tmp_path, source)
+    assert isinstance(ending, e.Completed)
+    assert told == [e.Started()]
+
+
+async def test_who_reports_to_have_failed_has_failed_whatever_its_exit_code(tmp_path: Path) -> None:
+    ending, _ = await _attempt(tmp_path, 'report.write(\'{"type": "failed", "error": "I broke it"}\\n\')')
+    assert ending == e.Failed(error="I broke it")
+
+
 @pytest.mark.parametrize(
     ("issue", "error"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,55 @@ async def test_a_reset_undoes_everything_but_ignored_files(repository: Path, tmp
     await git.reset_worktree(worktree, head)
     assert run_git(worktree, "status", "--porcelain", "--ignored") == "!! cache"
     assert run_git(worktree, "rev-parse", "HEAD") == head
+
+
+async def test_a_reset_moves_no_branch_that_was_checked_out(
+    repository: Path, tmp_path: Path, run_git: Callable[..., str]
+) -> None:
+    git, worktree = Repository(repository), tmp_path / "w1"
+    head = await git.head()
+    precious = run_git(repository, "commit-tree", f"{head}^{{tree}}", "-p", head, "-m", "precious")
+    run_git(repository, "branch", "feature", precious)
+    await git.add_worktree(worktree, head)
+    run_git(worktree, "checkout", "-q", "feature")
+    await git.reset_worktree(worktree, head)
+    assert run_git(worktree, "rev-parse", "HEAD") == head
+    assert run_git(repository, "rev-parse", "feature") == precious
+
+
+async def test_a_reset_removes_a_repository_inside_the_worktree(
+    repository: Path, tmp_path: Path, run_git: Callable[..., str]
+) -> None:
+    git, worktree = Repository(repository), tmp_path / "w1"
+    head = await git.head()
+    await git.add_worktree(worktree, head)
+    run_git(worktree, "init", "-q", "sub")
+    (worktree / "sub" / "x").touch()
+    await git.reset_worktree(worktree, head)
+    assert not (worktree / "sub").exists()
+
+
+async def test_a_worktree_without_its_link_is_not_taken_for_the_repository_around_it(repository: Path) -> None:
+    git, worktree = Repository(repository), repository / "data" / "w1"
+    head = await git.head()
+    await git.add_worktree(worktree, head)
+    (worktree / ".git").unlink()
+    (repository / "notes.txt").touch()
+    with pytest.raises(RepositoryError, match="not a git repository"):
+        await git.reset_worktree(worktree, head)
+    assert (repository / "notes.txt").exists()
+
+
+async def test_a_worktree_of_the_users_that_is_away_is_not_forgotten(
+    repository: Path, tmp_path: Path, run_git: Callable[..., str]
+) -> None:
+    git, disk, away = Repository(repository), tmp_path / "disk", tmp_path / "away"
+    run_git(repository, "worktree", "add", "-q", "-b", "other", str(disk))
+    disk.rename(away)
+    await git.add_worktree(tmp_path / "w1", await git.head())
+    await git.remove_worktree(tmp_path / "w1")
+    away.rename(disk)
+    assert run_git(disk, "status", "--porcelain") == ""
 
 
 async def test_a_snapshot_takes_new_changed_and_deleted_files(repository: Path, tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from api.run.process import WorkerHost, WorkerProcess, run_command, shell_code
+from api.run.process import Guardian, WorkerHost, WorkerProcess, run_command, shell_code
 from domain.errors import ToolError
 
 
@@ -36,12 +39,20 @@ async def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
         await run_command(["no-such-program"], cwd=tmp_path)
 
 
-async def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path, wait_until) -> None:
-    script = "sleep 600 & echo $! > child; mv child pid; wait"
-    outcome = await run_command(["sh", "-c", script], cwd=tmp_path, timeout_seconds=1.0)
-    assert (outcome.exit_code, outcome.timed_out) == (124, True)
+@pytest.mark.parametrize(
+    ("end", "exit_code", "timed_out"),
+    [("wait", 124, True), ("exit 0", 0, False)],
+    ids=["its time is over", "it ends"],
+)
+async def test_a_command_leaves_no_child_behind(
+    tmp_path: Path, wait_until: Callable[..., object], end: str, exit_code: int, timed_out: bool
+) -> None:
+    outcome = await run_command(
+        ["sh", "-c", f"sleep 600 & echo $! > pid; {end}"], cwd=tmp_path, timeout_seconds=1.0 if timed_out else 60.0
+    )
+    assert (outcome.exit_code, outcome.timed_out) == (exit_code, timed_out)
     child = int((tmp_path / "pid").read_text())
-    wait_until(lambda: not Path(f"/proc/{child}/cmdline").exists() or not _running(child), "the end of the child")
+    wait_until(lambda: not _running(child), "the end of the child")
 
 
 def _running(pid: int) -> bool:
@@ -49,6 +60,10 @@ def _running(pid: int) -> bool:
         return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+async def test_a_nul_is_no_part_of_a_line(tmp_path: Path) -> None:
+    assert (await run_command(["printf", "a\\000b"], cwd=tmp_path)).last_line() == "a?b"
 
 
 async def test_the_last_line_is_of_the_errors_first(tmp_path: Path) -> None:
@@ -78,6 +93,21 @@ async def test_a_worker_that_a_signal_ended_says_which(tmp_path: Path) -> None:
     assert (ended.exit_code, ended.signal) == (139, "SIGSEGV")
 
 
+async def test_a_signal_without_a_name_is_given_by_its_number(tmp_path: Path) -> None:
+    with WorkerHost(1) as host:
+        ended = await _start(host, tmp_path, f"kill -{signal.SIGRTMIN + 3} $$").exit
+    assert ended.signal == f"signal {signal.SIGRTMIN + 3}"
+
+
+async def test_what_a_worker_leaves_running_is_ended_with_it(
+    tmp_path: Path, wait_until: Callable[..., object]
+) -> None:
+    with WorkerHost(1) as host:
+        await _start(host, tmp_path, "sleep 600 & echo $! > pid").exit
+    child = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not _running(child), "the end of the child")
+
+
 async def test_the_processor_time_of_children_counts(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     with WorkerHost(1) as host:
@@ -85,7 +115,7 @@ async def test_the_processor_time_of_children_counts(tmp_path: Path) -> None:
     assert ended.cpu_seconds >= 0.3
 
 
-async def test_a_stopped_worker_is_asked_first(tmp_path: Path, wait_until) -> None:
+async def test_a_stopped_worker_is_asked_first(tmp_path: Path, wait_until: Callable[..., object]) -> None:
     with WorkerHost(1) as host:
         process = _start(host, tmp_path, "trap 'echo asked; exit 5' TERM; echo ready; sleep 600 & wait")
         wait_until(lambda: (tmp_path / "output").read_text() == "ready\n", "the worker's trap")
@@ -98,3 +128,38 @@ async def test_a_worker_that_cannot_be_started_is_an_error(tmp_path: Path) -> No
     (tmp_path / "stdin").touch()
     with WorkerHost(1) as host, pytest.raises(ToolError, match="cannot start no-such-program"):
         host.start(["no-such-program"], cwd=tmp_path, env={}, stdin=tmp_path / "stdin", output=tmp_path / "output")
+
+
+class _ListeningGuardian(Guardian):
+    """A guardian of which a test can see whom it watches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched: set[int] = set()
+
+    def watch(self, pid: int) -> None:
+        super().watch(pid)
+        self.watched.add(pid)
+
+    def forget(self, pid: int) -> None:
+        super().forget(pid)
+        self.watched.discard(pid)
+
+
+async def test_the_guardian_ends_what_is_left_when_nobody_holds_its_pipe(tmp_path: Path) -> None:
+    with _ListeningGuardian() as guard, WorkerHost(1) as host:
+        command = asyncio.create_task(run_command(["sleep", "600"], cwd=tmp_path))
+        worker = _start(host, tmp_path, "exec sleep 600")
+        while len(guard.watched) < 2:  # noqa: ASYNC110 - the guardian tells nobody
+            await asyncio.sleep(0)
+        guard.__exit__(None, None, None)
+        assert (await worker.exit).signal == "SIGTERM"
+        assert (await command).exit_code == 143
+    assert guard.watched == set()
+
+
+async def test_the_guardian_forgets_what_has_ended(tmp_path: Path) -> None:
+    with _ListeningGuardian() as guard, WorkerHost(1) as host:
+        await _start(host, tmp_path, "true").exit
+        await run_command(["true"], cwd=tmp_path)
+        assert guard.watched == set()

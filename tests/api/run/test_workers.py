@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_files_inside_a_word_are_joined_by_spaces() -> None:
 
 def test_the_brief_and_the_codes_are_filled_in() -> None:
     assert _filled("agent --read={brief} {codes}") == ["agent", "--read=/run/b r.md", "E1,F2"]
+
+
+@pytest.mark.parametrize("shell", [False, True])
+def test_no_file_is_taken_for_an_option(*, shell: bool) -> None:
+    worker = worker_from("agent {files}", shell=shell)
+    assert fill_in(worker, brief="", files=["-x.py"], codes=[])[-1].endswith("./-x.py")
 
 
 def test_other_braces_stay() -> None:
@@ -50,6 +57,16 @@ def test_a_command_of_the_users_own_is_named_after_its_program() -> None:
     assert (worker.name, worker.argv, worker.kind, worker.target) == (
         "agent", ("/opt/bin/agent", "--fast"), "agent", "all",
     )  # fmt: skip
+
+
+def test_a_relative_program_is_found_from_where_the_user_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agent").touch()
+    monkeypatch.chdir(tmp_path)
+    assert worker_from("./agent --fast", shell=False).argv == (str(tmp_path / "agent"), "--fast")
+    assert worker_from("./other", shell=False).argv == ("./other",)
+    assert worker_from("agent", shell=False).argv == ("agent",)
 
 
 def test_ruff_fix_is_for_what_ruff_can_fix() -> None:

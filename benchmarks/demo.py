@@ -116,7 +116,7 @@ def _run(tree: Path, workers: int) -> dict[str, Any]:
 
 
 def _table(reference: dict[str, Any], runs: dict[int, dict[str, Any]]) -> Table:
-    table = Table(title="Speed-up is against one worker, measured here", title_justify="left")
+    table = Table(title="Speed-up is against one worker", title_justify="left", box=None)
     table.add_column("who", no_wrap=True)
     for column in ("wall", "workers", "speed-up", "left", "conflicts", "same tree"):
         table.add_column(column, justify="right", no_wrap=True)

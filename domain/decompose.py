@@ -212,7 +212,9 @@ def _balance(units: Sequence[Unit], workers: int, request: Request) -> list[Bin]
         int(total / _EFFORT_MAX[request.worker]) + 1,
         min(workers, len(units)),
     )
-    bins: list[Bin] = [[] for _ in range(min(wanted, len(units)))]
+    # As many for each worker: with three on two workers, one of them would wait for half the time.
+    rounds = -(-wanted // workers)
+    bins: list[Bin] = [[] for _ in range(min(rounds * workers, len(units)))]
     loads = [(0.0, number) for number in range(len(bins))]
     for unit in sorted(units, key=lambda unit: (-unit.weight, unit.title)):
         load, number = heapq.heappop(loads)

@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlencode
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import LedgerError
@@ -24,21 +27,52 @@ _MAJOR_TESTED = 18
 _CONNECT_SECONDS_MAX = 5
 
 
-@contextmanager
-def open_database(url: str | None, folder: Path) -> Iterator[str]:
-    """Yield the libpq URL of a migrated database: `url` itself, or that of the embedded server in `folder`.
+Role = Literal["pw_owner", "pw_service", "pw_analyst"]
 
+
+@contextmanager
+def open_database(url: str | None, folder: Path, role: Role = "pw_service") -> Iterator[str]:
+    """Yield the libpq URL of a migrated database, at `url` or of the embedded server in `folder`.
+
+    Connections made with it work in the given role (`sql/roles`): on the embedded server they log in as it, on
+    another one they set it where the login is a member of it, and keep the login's own rights where it is not.
     The embedded server runs at least as long as the block. Raises `LedgerError` in one line, without the
     password, when the database cannot be reached, is older than Postgres 15, or cannot be migrated.
     """
     if url is None:
         with embedded_server(folder) as embedded_url:
             migrate(embedded_url)
-            yield embedded_url
+            yield _logging_in_as(embedded_url, role)
     else:
         _check_reachable(url)
         migrate(url)
-        yield url
+        yield _working_as(url, role)
+
+
+def _logging_in_as(url: str, role: Role) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        known = connection.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+        if known != (True,):
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(role)))
+    return _spell({**_parameters(url), "user": role})
+
+
+def _working_as(url: str, role: Role) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Grants are this database's: the role may be there for another database of the server.
+        allowed = connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s AND pg_has_role(oid, 'MEMBER')"
+            " AND has_schema_privilege(oid, 'analytics', 'USAGE'))",
+            {"role": role},
+        ).fetchone()
+    if allowed != (True,):
+        return url
+    parameters = _parameters(url)
+    return _spell({**parameters, "options": f"{parameters.get('options', '')} -c role={role}".strip()})
+
+
+def _spell(parameters: Mapping[str, str]) -> str:
+    return f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
 
 
 def redacted_url(url: str) -> str:

@@ -4,10 +4,12 @@
 `migration`. yoyo splits a file with sqlparse, which knows dollar-quoted bodies. An applied file is known by
 its name and is never edited.
 
-`sql/views` holds everything in the schema `analytics`. Views keep no data, so they have no migrations:
-whenever the files differ from those that made the schema, it is dropped and made again in one transaction, so
-that readers see the old views or the new ones. The comment on the schema holds the digest of its files.
-Grants on views belong into these files, too.
+`sql/functions`, `sql/views` and `sql/roles` hold definitions: what keeps no data and needs no migrations.
+Whenever these files differ from those that made them, or a migration was applied, all are made again in one
+transaction, so that readers see the old ones or the new ones: functions are replaced, the schema `analytics`
+is dropped and made anew, roles and grants are put in place. The comment on `analytics` holds the digest of the
+files. Where the user may not create roles, everything else is made and a warning is logged: the service then
+works with the rights of whoever it logs in as.
 
 Any number of processes may do this at once. A session advisory lock lets one in; the server drops it with the
 connection, so that a kill -9 leaves nothing behind. yoyo's own lock is a row that would: yoyo takes it by
@@ -33,6 +35,10 @@ from domain.errors import LedgerError
 _LOCK_KEY = 0x7077_6D69_6772_6174
 _BOOKKEEPING_SCHEMA = "migration"
 _VIEWS_SCHEMA = "analytics"
+#: Folders of what is made again whenever it changes, in the order of their making.
+_DEFINITIONS = ("functions", "views", "roles")
+
+_LOG = logging.getLogger(__name__)
 
 
 def migrate(url: str) -> list[str]:
@@ -43,14 +49,14 @@ def migrate(url: str) -> list[str]:
     """
     try:
         with psycopg.connect(url, autocommit=True) as connection:
-            views = _files("views")
-            if not _pending(connection) and _views_are(connection, _digest(views)):
+            digest = _digest([file for folder in _DEFINITIONS for file in _files(folder)])
+            if not _pending(connection) and _defined_by(connection, digest):
                 return []
             connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
             # Asked again: whoever held the lock before us may have done the work.
             applied = _apply_migrations(url) if _pending(connection) else []
-            if not _views_are(connection, _digest(views)):
-                _make_views(connection, views)
+            if applied or not _defined_by(connection, digest):
+                _define(connection, digest)
             return applied
     except psycopg.Error as error:
         raise LedgerError(f"cannot migrate the database: {_first_line(error)}") from error
@@ -107,24 +113,36 @@ def _digest(files: list[Traversable]) -> str:
     return digest.hexdigest()
 
 
-def _views_are(connection: psycopg.Connection, digest: str) -> bool:
+def _defined_by(connection: psycopg.Connection, digest: str) -> bool:
     query = "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')"
     row = connection.execute(query, [_VIEWS_SCHEMA]).fetchone()
     found = re.search(r"definition ([0-9a-f]{64})$", row[0] or "") if row else None
     return found is not None and found[1] == digest
 
 
-def _make_views(connection: psycopg.Connection, files: list[Traversable]) -> None:
-    comment = f"Views for people and programs, made from the files in sql/views; definition {_digest(files)}"
+def _define(connection: psycopg.Connection, digest: str) -> None:
+    comment = f"Views for people and programs, made from the files in sql/views; definition {digest}"
     with connection.transaction():
+        _run_files(connection, "functions")
         connection.execute(f"DROP SCHEMA IF EXISTS {_VIEWS_SCHEMA} CASCADE")
         connection.execute(f"CREATE SCHEMA {_VIEWS_SCHEMA}")
-        for file in files:
-            try:
-                connection.execute(file.read_text(encoding="utf-8"))
-            except psycopg.Error as error:
-                raise LedgerError(f"views in {file.name} failed: {_first_line(error)}") from error
+        _run_files(connection, "views")
         connection.execute(f"COMMENT ON SCHEMA {_VIEWS_SCHEMA} IS '{comment}'")
+        try:
+            with connection.transaction():
+                _run_files(connection, "roles")
+        except psycopg.errors.InsufficientPrivilege as error:
+            _LOG.warning("the roles pw_owner, pw_service and pw_analyst are not in place: %s", _first_line(error))
+
+
+def _run_files(connection: psycopg.Connection, folder: str) -> None:
+    for file in _files(folder):
+        try:
+            connection.execute(file.read_text(encoding="utf-8"))
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except psycopg.Error as error:
+            raise LedgerError(f"{folder} in {file.name} failed: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ import typer
 from api.cli.console import one_line_errors
 from api.cli.options import DatabaseUrl
 from domain.errors import ToolError
-from eventstore.database import open_database
+from eventstore.database import Role, open_database
 from eventstore.folders import data_folder
 from eventstore.programs import find_client
 
@@ -19,10 +19,13 @@ def psql(
     arguments: Annotated[
         list[str] | None, typer.Argument(help="Further arguments of psql, such as -c 'SELECT ...' or -f FILE.")
     ] = None,
+    role: Annotated[
+        Role, typer.Option(help="The analyst reads the views, the service the ledger behind them, the owner does both.")
+    ] = "pw_analyst",
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Open psql on the ledger: views in schema analytics, events in ledger.event."""
-    with one_line_errors(), open_database(database_url, data_folder()) as url:
+    """Open psql on the ledger: views in schema analytics, events (for the service) in ledger.event."""
+    with one_line_errors(), open_database(database_url, data_folder(), role) as url:
         client = find_client()
         if client is None:
             raise ToolError("psql is not installed")

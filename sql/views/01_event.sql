@@ -12,6 +12,7 @@ SELECT
     event.lease_epoch,
     event.occurred_at,
     event.recorded_at,
+    abs(extract(epoch FROM event.occurred_at - event.recorded_at)) > 86400 AS clock_is_off,
     -- The one thing in the payload that a person would read first.
     coalesce(
         event.payload ->> 'title',
@@ -30,4 +31,6 @@ FROM ledger.event;
 
 COMMENT ON VIEW analytics.event IS 'The ledger in plain columns, one row per event; order by position.';
 COMMENT ON COLUMN analytics.event.subtask IS 'Number of the subtask within its task; NULL: the task itself.';
+COMMENT ON COLUMN analytics.event.clock_is_off IS
+    'The sender''s clock was more than a day ahead of the ledger''s, or behind; occurred_at is kept as sent.';
 COMMENT ON COLUMN analytics.event.what IS 'The one thing in the payload that a person would read first.';

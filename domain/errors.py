@@ -9,6 +9,11 @@
     +-- RepositoryError             the tree is not what a run needs, or git refused
     +-- LedgerError                 the database is out of reach or refused
     |   +-- VersionConflictError    somebody else appended to the stream first
+    |   +-- InvalidEventError       an event that cannot be kept
+    |   |   +-- PayloadTooLargeError
+    |   +-- OverloadedError         more waits to be stored than the service will hold
+    |   +-- OutcomeUnknownError     no answer in time: the events may be stored or not
+    |   +-- CursorError             a reader's place that this ledger does not have
     +-- LifecycleError              a command that the state of a subtask does not allow
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
     |   +-- NotReportedError        no worker has said that the subtask is done
@@ -58,6 +63,30 @@ class LedgerError(ParallelWorkersError):
 
 class VersionConflictError(LedgerError):
     """A stream has moved on since the caller read it."""
+
+
+class InvalidEventError(LedgerError):
+    """An event that the ledger could not keep as it is; the message says why."""
+
+
+class PayloadTooLargeError(InvalidEventError):
+    """A payload over the limit, which the message names."""
+
+
+class OverloadedError(LedgerError):
+    """The queue of events to be stored is full: nothing was taken, try again later."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OutcomeUnknownError(LedgerError):
+    """The answer did not come in time; sending the same events again stores each once."""
+
+
+class CursorError(LedgerError):
+    """A reader's place belongs to another ledger, or to one that was since restored from a backup."""
 
 
 class LifecycleError(ParallelWorkersError):

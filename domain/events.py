@@ -16,8 +16,12 @@ from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
 from domain.plan import Effort, Scope, WorkerCurvePoint
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
-    """What all event bodies have in common: frozen, tagged by `type`, defaults left out."""
+class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
+    """What all event bodies have in common: frozen, tagged by `type`, defaults left out.
+
+    Events hold plain data and never themselves, so the garbage collector need not go through them: of a feed's
+    time that is a third.
+    """
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -290,6 +294,21 @@ class TaskCompleted(Body, frozen=True, kw_only=True, tag="task_completed"):
     summary: str = ""
 
 
+class TaskArchived(Body, frozen=True, kw_only=True, tag="task_archived"):
+    """The task's events before this one were moved into a file: this is what the ledger keeps of them."""
+
+    #: Without its folder, which may change.
+    file_name: str
+    #: Of the file as it was written, in hexadecimal digits.
+    file_sha256: str
+    #: How many were moved.
+    events: int
+    artifacts: int
+    #: Of the events that were moved.
+    first_position: int
+    last_position: int
+
+
 ServiceEvent = (
     TaskSubmitted
     | ProblemsObserved
@@ -312,14 +331,15 @@ ServiceEvent = (
     | TaskStalled
     | TaskSynthesized
     | TaskCompleted
+    | TaskArchived
 )
 
 EventBody = WorkerMessage | ServiceEvent
 
-ReceiptStatus = Literal["created", "duplicate", "conflict"]
+ReceiptStatus = Literal["created", "duplicate", "conflict", "rejected"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event on its way to the ledger."""
 
     task_id: TaskId
@@ -333,7 +353,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     lease_epoch: int | None = None
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as the ledger keeps it."""
 
     event: Event
@@ -343,12 +363,23 @@ class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     #: The database's clock.
     recorded_at: datetime
+    #: Shape that the body was stored in; what is read is always of today's.
+    schema_version: int = 1
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger's answer for one event."""
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The ledger's answer for one event.
+
+    `created`: stored now. `duplicate`: stored before with the same content. `conflict`: its message id is stored
+    with other content, and nothing of this event is. `rejected`: it cannot be kept, for the reason given.
+    """
 
     message_id: UUID
     status: ReceiptStatus
-    position: int
-    version: int
+    #: Where the event, or the one that was there first, is; absent where the event was rejected.
+    position: int | None = None
+    version: int | None = None
+    #: Why it was rejected.
+    reason: str = ""
+    #: What is odd about an event that was kept: its sender's clock.
+    warning: str = ""

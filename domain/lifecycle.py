@@ -22,7 +22,7 @@ from domain.errors import NotClaimableError, NotReportedError, StaleLeaseError
 from domain.ids import SubtaskId, TaskId, WorkerId, is_task_stream, short
 
 SubtaskStatus = Literal["planned", "ready", "claimed", "running", "blocked", "reported", "accepted", "held"]
-TaskStatus = Literal["running", "paused", "completed", "stalled", "cancelled"]
+TaskStatus = Literal["running", "paused", "completed", "stalled", "cancelled", "archived"]
 
 #: Statuses in which a worker holds the subtask and its files.
 LIVE: frozenset[SubtaskStatus] = frozenset({"claimed", "running", "blocked", "reported"})
@@ -112,6 +112,11 @@ def evolve(state: TaskState | None, event: e.Event) -> TaskState:
     body = event.body
     if isinstance(body, e.TaskSubmitted):
         return TaskState(id=event.task_id, submitted=body, submitted_at=event.occurred_at, head=body.base_commit)
+    if isinstance(body, e.TaskArchived):
+        # With the task's events there, they were brought back.
+        return state if state is not None and state.status != "archived" else _archived(event, body)
+    if state is not None and state.status == "archived":
+        return state
     if state is None:
         raise ValueError(f"the first event of {event.task_id} is {type(body).__name__}")
     if is_task_stream(event.stream_id):
@@ -123,6 +128,18 @@ def evolve(state: TaskState | None, event: e.Event) -> TaskState:
         subtask = _evolve_subtask(state.subtasks[subtask_id], event)
     head = body.commit if isinstance(body, e.SubtaskAccepted) else state.head
     return msgspec.structs.replace(state, subtasks={**state.subtasks, subtask_id: subtask}, head=head)
+
+
+def _archived(event: e.Event, body: e.TaskArchived) -> TaskState:
+    return TaskState(
+        id=event.task_id,
+        # What it was asked to do is in the file.
+        submitted=e.TaskSubmitted(repository="", base_commit="", branch="", options={}),
+        submitted_at=event.occurred_at,
+        status="archived",
+        reason=f"archived on {event.occurred_at:%Y-%m-%d %H:%M} UTC into {body.file_name}",
+        ended_at=event.occurred_at,
+    )
 
 
 def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR0911 - one arm per event

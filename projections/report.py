@@ -168,8 +168,13 @@ def _by_count(codes: dict[str, int]) -> dict[str, int]:
 
 
 def _is_taking_over(body: e.EventBody) -> bool:
-    """Tell whether nobody ran the task before this event: a coordinator takes back what one that is gone held."""
-    return isinstance(body, e.TaskResumed) or (isinstance(body, e.LeaseExpired) and body.coordinator_gone)
+    """Tell whether nobody ran the task before this event.
+
+    A coordinator takes back what one that is gone held, or a task that had ended was archived.
+    """
+    if isinstance(body, e.LeaseExpired):
+        return body.coordinator_gone
+    return isinstance(body, e.TaskResumed | e.TaskArchived)
 
 
 def _subtask(subtask: SubtaskState, rejected: int) -> SubtaskReport:

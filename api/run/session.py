@@ -34,7 +34,8 @@ from domain.ids import TaskId, new_task_id
 from domain.lifecycle import TaskState, fold
 from eventstore.artifacts import ArtifactStore
 from eventstore.clock import Clock
-from eventstore.ledger import Connection, Ledger, unreachable
+from eventstore.connection import Connection, unreachable
+from eventstore.ledger import Ledger
 from projections.history import calibration
 from projections.report import RunReport, build_report
 
@@ -118,6 +119,8 @@ class Session:
         """Take a task up where the ledger has it; one that is completed is only reported."""
         async with self._ledger() as (ledger, connection):
             task_id, state = await find_task(ledger, run.task)
+            if state.status == "archived":
+                raise LifecycleError(f"{task_id} was {state.reason}: pw ledger import brings it back")
             options = RunOptions.from_payload(state.submitted.options)
             journal = Journal(ledger, self._clock, options.limits, state)
             if state.status in ("completed", "cancelled"):
@@ -141,7 +144,7 @@ class Session:
             connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         except psycopg.Error as error:
             raise unreachable(error) from error
-        async with connection, Ledger.open(self._url) as ledger:
+        async with connection, Ledger.open(self._url, self._clock) as ledger:
             yield ledger, connection
 
     async def _drive(

@@ -62,8 +62,9 @@ async def connect(database_url: str) -> AsyncIterator[Callable[[], Awaitable[Con
 
 
 @pytest.fixture
-async def ledger(connect: Callable[[], Awaitable[Connection]]) -> Ledger:
-    return Ledger(await connect())
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    async with Ledger.open(database_url) as ledger:
+        yield ledger
 
 
 @pytest.fixture

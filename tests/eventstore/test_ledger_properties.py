@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.rows import TupleRow
 
 from domain.errors import VersionConflictError
 from domain.events import Event, Failed, Receipt
 from domain.ids import StreamId, TaskId
 from eventstore.ledger import Ledger
-
-Connect = Callable[[], Awaitable[psycopg.AsyncConnection[TupleRow]]]
 
 #: A message, the stream it goes to, and what it says: few of each, so that they repeat and contradict.
 Sent = tuple[int, int, str]
@@ -96,5 +92,6 @@ async def test_any_calls_give_the_receipts_and_the_history_of_a_plain_list(
 
 
 @pytest.fixture
-async def ledgers(connect: Connect) -> tuple[Ledger, Ledger]:
-    return Ledger(await connect()), Ledger(await connect())
+async def ledgers(database_url: str) -> AsyncIterator[tuple[Ledger, Ledger]]:
+    async with Ledger.open(database_url) as one, Ledger.open(database_url) as other:
+        yield one, other

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from domain.errors import LedgerError
+from domain.errors import VersionConflictError
 from domain.events import Event, Receipt, Started
 from domain.ids import TaskId
-from eventstore.ledger import APPEND_LOCK, Ledger
+from eventstore.append import APPEND_LOCK, Appender
+from eventstore.ledger import Ledger
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Connect = Callable[[], Awaitable[Connection]]
@@ -34,12 +35,12 @@ class Rival:
     """An append that starts while another transaction is open, and waits for it."""
 
     def __init__(self, connection: Connection, until_blocked: UntilBlocked) -> None:
-        self.ledger = Ledger(connection)
+        self.appender = Appender(connection)
         self._connection = connection
         self._until_blocked = until_blocked
 
     async def append(self, *events: Event) -> asyncio.Task[list[Receipt]]:
-        task = asyncio.create_task(self.ledger.append(events))
+        task = asyncio.create_task(self.appender.append(events))
         waiting = asyncio.create_task(self._until_blocked(self._connection))
         done, _ = await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if task in done:
@@ -74,7 +75,7 @@ async def test_appends_of_many_connections_to_one_stream_leave_no_gap_and_lose_n
 
     async def one_caller(connection: Connection, batches: list[list[Event]]) -> None:
         for batch in batches:
-            await Ledger(connection).append(batch)
+            await Appender(connection).append(batch)
 
     await asyncio.gather(*[one_caller(await connect(), batches) for batches in calls])
 
@@ -87,7 +88,7 @@ async def test_appends_of_many_connections_to_one_stream_leave_no_gap_and_lose_n
 async def test_a_call_is_never_torn_apart_by_another(connect: Connect, ledger: Ledger, new_event: NewEvent) -> None:
     calls = [[new_event(worker=f"w{number}") for _ in range(20)] for number in range(6)]
 
-    await asyncio.gather(*[Ledger(await connect()).append(call) for call in calls])
+    await asyncio.gather(*[Appender(await connect()).append(call) for call in calls])
 
     order = [record.event.worker_id for record in await ledger.read_task(TASK)]
     assert sum(one != other for one, other in pairwise(order)) == len(calls) - 1
@@ -97,31 +98,31 @@ async def test_an_append_waits_for_an_earlier_one_to_its_stream(
     holder: Connection, rival: Rival, new_event: NewEvent
 ) -> None:
     async with holder.transaction():
-        await Ledger(holder).append([new_event()])
+        await Appender(holder).append([new_event()])
         second = await rival.append(new_event())
     assert [receipt.version for receipt in await second] == [2]
 
 
 async def test_the_version_of_an_append_that_is_rolled_back_is_given_again(
-    holder: Connection, rival: Rival, new_event: NewEvent
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
 ) -> None:
     async with holder.transaction(force_rollback=True):
-        await Ledger(holder).append([new_event()])
+        await Appender(holder).append([new_event()])
         second = await rival.append(new_event())
     assert [receipt.version for receipt in await second] == [1]
-    assert await versions(rival.ledger, "tree-1.1") == [1]
+    assert await versions(ledger, "tree-1.1") == [1]
 
 
 async def test_the_same_event_sent_twice_at_once_is_stored_once(
-    holder: Connection, rival: Rival, new_event: NewEvent
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
 ) -> None:
     event = new_event()
     async with holder.transaction():
-        [first] = await Ledger(holder).append([event])
+        [first] = await Appender(holder).append([event])
         again = await rival.append(event)
     [second] = await again
     assert (first.status, second.status, second.position) == ("created", "duplicate", first.position)
-    assert await versions(rival.ledger, "tree-1.1") == [1]
+    assert await versions(ledger, "tree-1.1") == [1]
 
 
 async def test_the_same_event_is_stored_by_the_second_where_the_first_is_rolled_back(
@@ -129,7 +130,7 @@ async def test_the_same_event_is_stored_by_the_second_where_the_first_is_rolled_
 ) -> None:
     event = new_event()
     async with holder.transaction(force_rollback=True):
-        await Ledger(holder).append([event])
+        await Appender(holder).append([event])
         again = await rival.append(event)
     assert [receipt.status for receipt in await again] == ["created"]
 
@@ -138,36 +139,36 @@ async def test_the_same_event_is_stored_by_the_second_where_the_first_is_rolled_
 
 
 async def test_a_message_id_that_another_stream_is_about_to_store_is_a_conflict(
-    holder: Connection, rival: Rival, new_event: NewEvent
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
 ) -> None:
     async with holder.transaction():
-        [first] = await Ledger(holder).append([new_event("tree-1.1", message=MESSAGE)])
+        [first] = await Appender(holder).append([new_event("tree-1.1", message=MESSAGE)])
         other = await rival.append(new_event("tree-1.2", message=MESSAGE))
     [second] = await other
     assert (second.status, second.position) == ("conflict", first.position)
-    assert await versions(rival.ledger, "tree-1.2") == []
+    assert await versions(ledger, "tree-1.2") == []
 
 
 async def test_the_neighbours_of_a_raced_message_are_stored_without_a_gap(
-    holder: Connection, rival: Rival, new_event: NewEvent
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
 ) -> None:
     async with holder.transaction():
-        await Ledger(holder).append([new_event("tree-1.1", message=MESSAGE)])
+        await Appender(holder).append([new_event("tree-1.1", message=MESSAGE)])
         other = await rival.append(
             new_event("tree-1.2"), new_event("tree-1.2", message=MESSAGE), new_event("tree-1.2")
         )
     assert [receipt.status for receipt in await other] == ["created", "conflict", "created"]
-    assert await versions(rival.ledger, "tree-1.2") == [1, 2]
+    assert await versions(ledger, "tree-1.2") == [1, 2]
 
 
 async def test_a_message_id_is_free_again_where_the_first_is_rolled_back(
-    holder: Connection, rival: Rival, new_event: NewEvent
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
 ) -> None:
     async with holder.transaction(force_rollback=True):
-        await Ledger(holder).append([new_event("tree-1.1", message=MESSAGE)])
+        await Appender(holder).append([new_event("tree-1.1", message=MESSAGE)])
         other = await rival.append(new_event("tree-1.2", message=MESSAGE))
     assert [receipt.status for receipt in await other] == ["created"]
-    assert await versions(rival.ledger, "tree-1.2") == [1]
+    assert await versions(ledger, "tree-1.2") == [1]
 
 
 async def test_of_many_streams_that_race_for_a_message_id_one_wins(
@@ -181,7 +182,7 @@ async def test_of_many_streams_that_race_for_a_message_id_one_wins(
         answers = []
         for message in rounds:
             await barrier.wait()
-            [receipt] = await Ledger(connection).append([new_event(f"tree-1.{number}", message=message)])
+            [receipt] = await Appender(connection).append([new_event(f"tree-1.{number}", message=message)])
             answers.append(str(receipt.status))
         return answers
 
@@ -199,7 +200,7 @@ async def test_appends_to_different_streams_do_not_wait_for_each_other(
     holder: Connection, ledger: Ledger, new_event: NewEvent
 ) -> None:
     async with asyncio.timeout(30), holder.transaction():
-        await Ledger(holder).append([new_event("tree-1.1")])
+        await Appender(holder).append([new_event("tree-1.1")])
         [receipt] = await ledger.append([new_event("tree-1.2")])
     assert receipt.status == "created"
 
@@ -208,11 +209,35 @@ async def test_streams_named_in_another_order_do_not_deadlock(
     holder: Connection, rival: Rival, new_event: NewEvent
 ) -> None:
     async with holder.transaction():
-        await Ledger(holder).append([new_event("tree-1.1")])
+        await Appender(holder).append([new_event("tree-1.1")])
         crossed = await rival.append(new_event("tree-1.2"), new_event("tree-1.1"))
         # The waiting one must not hold tree-1.2 already.
-        await Ledger(holder).append([new_event("tree-1.2")])
+        await Appender(holder).append([new_event("tree-1.2")])
     assert [receipt.version for receipt in await crossed] == [2, 2]
+
+
+async def test_an_append_that_was_overtaken_keeps_the_order_of_its_events(
+    holder: Connection, rival: Rival, ledger: Ledger, new_event: NewEvent
+) -> None:
+    events = [new_event("tree-1.2"), new_event("tree-1.1"), new_event("tree-1.2")]
+    async with holder.transaction():
+        await Appender(holder).append([new_event("tree-1.1")])
+        overtaken = await rival.append(*events)
+    assert [receipt.version for receipt in await overtaken] == [1, 2, 2]
+    stored = [record.event.message_id for record in await ledger.read_task(TASK)]
+    assert stored[1:] == [event.message_id for event in events]
+
+
+async def test_an_append_that_was_overtaken_is_a_conflict_where_it_expected_a_version(
+    holder: Connection, connect: Connect, until_blocked: UntilBlocked, new_event: NewEvent
+) -> None:
+    second = await connect()
+    async with holder.transaction():
+        await Appender(holder).append([new_event()])
+        waiting = asyncio.create_task(Appender(second).append([new_event()], expected={"tree-1.1": 0}))
+        await until_blocked(second)
+    with pytest.raises(VersionConflictError, match=r"^tree-1\.1 is at version 1, not 0$"):
+        await waiting
 
 
 async def test_an_append_waits_while_a_reader_asks_for_quiet(
@@ -230,22 +255,9 @@ async def test_a_reader_has_quiet_only_when_no_append_is_under_way(
     reader = await connect()
     ask = "SELECT pg_try_advisory_lock(%s)"
     async with holder.transaction():
-        await Ledger(holder).append([new_event()])
+        await Appender(holder).append([new_event()])
         assert await (await reader.execute(ask, [APPEND_LOCK])).fetchone() == (False,)
     assert await (await reader.execute(ask, [APPEND_LOCK])).fetchone() == (True,)
-
-
-async def test_a_version_that_is_taken_is_an_error_and_no_reason_to_try_for_ever(
-    ledger: Ledger, connect: Connect, new_event: NewEvent
-) -> None:
-    await ledger.append([new_event()])
-    connection = await connect()
-    # The head is behind its stream: somebody has meddled with the one table that can be changed.
-    await connection.execute("UPDATE ledger.stream_head SET version = 0")
-    async with asyncio.timeout(30):
-        with pytest.raises(LedgerError, match='"event_stream_version_key"'):
-            await ledger.append([new_event()])
-    assert await versions(ledger, "tree-1.1") == [1]
 
 
 # --- cancellation ---------------------------------------------------------------------------------------
@@ -255,10 +267,10 @@ async def test_an_append_that_is_cancelled_stores_nothing_and_leaves_the_ledger_
     holder: Connection, rival: Rival, new_event: NewEvent
 ) -> None:
     async with holder.transaction():
-        await Ledger(holder).append([new_event()])
+        await Appender(holder).append([new_event()])
         waiting = await rival.append(new_event(body=Started()))
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    [receipt] = await rival.ledger.append([new_event()])
+    [receipt] = await rival.appender.append([new_event()])
     assert receipt.version == 2

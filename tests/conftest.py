@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -89,3 +91,51 @@ def _url_of(server: str, database: str) -> str:
     """The server's URL with another database, as a URL again, because some libraries read nothing else."""
     parameters = conninfo_to_dict(make_conninfo(server, dbname=database))
     return f"postgresql:///?{urlencode({name: value for name, value in parameters.items() if value})}"
+
+
+_INSERT_RAW = """
+    WITH sent AS (
+        SELECT
+            split_part(%(stream_id)s, '.', 1) AS task_id, %(stream_id)s::text AS stream_id,
+            %(message_id)s::uuid AS message_id, %(type)s::text AS type,
+            %(schema_version)s::smallint AS schema_version, %(worker_id)s::text AS worker_id,
+            %(lease_epoch)s::integer AS lease_epoch,
+            %(occurred_at)s::timestamptz AS occurred_at, %(payload)s::jsonb AS payload
+    )
+    INSERT INTO ledger.event (
+        task_id, stream_id, version, position, message_id, type, schema_version, worker_id, lease_epoch,
+        occurred_at, payload, content_hash
+    )
+    SELECT
+        task_id, stream_id, (SELECT count(*) + 1 FROM ledger.event WHERE stream_id = sent.stream_id),
+        nextval('ledger.position'), message_id, type, schema_version, worker_id, lease_epoch, occurred_at, payload,
+        sha256(convert_to(ledger.content_text(
+            task_id, stream_id, message_id, type, schema_version, worker_id, lease_epoch, occurred_at, payload
+        ), 'UTF8'))
+    FROM sent
+    RETURNING position
+"""
+
+
+@pytest.fixture
+def append_raw() -> Callable[..., list[int]]:
+    """Store rows without the domain: `append_raw(connection, rows)` gives positions; columns may be left out."""
+    numbers = itertools.count(1)
+
+    def append(connection: psycopg.Connection, rows: Sequence[Mapping[str, object]]) -> list[int]:
+        positions = []
+        for row in rows:
+            columns = {
+                "stream_id": "tree.1",
+                "message_id": uuid.UUID(int=next(numbers)),
+                "type": "progress",
+                "schema_version": 1,
+                "worker_id": None,
+                "lease_epoch": None,
+                "occurred_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+                "payload": "{}",
+            }
+            positions += [position for (position,) in connection.execute(_INSERT_RAW, columns | dict(row))]
+        return positions
+
+    return append

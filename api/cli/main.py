@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.cli.ledger.app import app as ledger
 from api.cli.migrate import migrate
 from api.cli.psql import psql
 from api.cli.run import run
@@ -24,6 +25,7 @@ app.command()(status)
 app.command()(watch)
 app.command()(migrate)
 app.command(context_settings={"ignore_unknown_options": True})(psql)
+app.add_typer(ledger)
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""`pw ledger`: prove, seal and move what the ledger holds; one command a file."""

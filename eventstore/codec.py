@@ -11,7 +11,6 @@ Python objects one by one.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, LiteralString, get_args
 from uuid import UUID

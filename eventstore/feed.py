@@ -47,8 +47,8 @@ _RECONNECT = tenacity.wait_exponential_jitter(multiplier=0.1, max=5)
 
 _LOG = logging.getLogger(__name__)
 
-# One text: a row each would wake the client for every eight kilobytes, at the cost of most of its time. OFFSET 0 keeps
-# the record from being put together twice; the sum is over rows that are in order already.
+# One text: a row each would wake the client for every eight kilobytes, at the cost of most of its time. OFFSET 0
+# keeps the record from being put together twice; the sum is over rows that are in order already.
 _READ: LiteralString = f"""
     SELECT coalesce(string_agg(record, E'\\n' ORDER BY position), '')
     FROM (

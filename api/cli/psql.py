@@ -20,7 +20,7 @@ def psql(
         list[str] | None, typer.Argument(help="Further arguments of psql, such as -c 'SELECT ...' or -f FILE.")
     ] = None,
     role: Annotated[
-        Role, typer.Option(help="The analyst reads the views, the service the ledger behind them, the owner does both.")
+        Role, typer.Option(help="The analyst reads the views, the service the tables behind them.")
     ] = "pw_analyst",
     database_url: DatabaseUrl = None,
 ) -> None:

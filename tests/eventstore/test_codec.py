@@ -69,10 +69,11 @@ any_body = st.sampled_from(BODY_TYPES).flatmap(bodies_of)
 
 def read(kind: str, payload: bytes, schema_version: int = 1) -> EventBody:
     """Read a stored body as the database hands it out."""
+    body = payload.decode().replace("{", f'{{"type":"{kind}",', 1)
     line = (
         '{"event":{"task_id":"t","stream_id":"t","message_id":"00000000-0000-0000-0000-000000000001",'
-        '"occurred_at":"2026-03-01T09:30:00+00:00","body":' + payload.decode().replace("{", f'{{"type":"{kind}",', 1) + "},"
-        f'"version":1,"position":7,"recorded_at":"2026-03-01T09:30:00+00:00","schema_version":{schema_version}}}'
+        f'"occurred_at":"2026-03-01T09:30:00+00:00","body":{body}}},"version":1,"position":7,'
+        f'"recorded_at":"2026-03-01T09:30:00+00:00","schema_version":{schema_version}}}'
     )
     [record] = decode_records(line.replace(",}", "}"))
     return record.event.body

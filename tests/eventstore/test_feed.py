@@ -209,7 +209,7 @@ async def test_a_ledger_that_lost_what_was_read_is_noticed(
     await ledger.append([new_event(), new_event()])
     [batch] = await all_of(feed)
     await restore_to(1, await connect())
-    with pytest.raises(CursorError, match="^position 2 is not the event that was read there: .*backup"):
+    with pytest.raises(CursorError, match=r"^position 2 is not the event that was read there: .*backup"):
         await all_of(feed, batch.cursor)
 
 
@@ -220,7 +220,7 @@ async def test_a_ledger_that_gave_the_position_to_another_event_is_noticed(
     [batch] = await all_of(feed)
     await restore_to(1, await connect())
     await ledger.append([new_event(), new_event()])
-    with pytest.raises(CursorError, match="^position 2 is not the event that was read there"):
+    with pytest.raises(CursorError, match=r"^position 2 is not the event that was read there"):
         await all_of(feed, batch.cursor)
 
 
@@ -272,5 +272,5 @@ async def test_an_event_that_cannot_be_read_is_named_with_its_position(
     connection = await connect()
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("UPDATE ledger.event SET type = 'teleported' WHERE position = 2")
-    with pytest.raises(LedgerError, match="^the event at position 2, of type 'teleported', cannot be read"):
+    with pytest.raises(LedgerError, match=r"^the event at position 2, of type 'teleported', cannot be read"):
         await all_of(feed)

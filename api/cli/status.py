@@ -40,6 +40,9 @@ def status(
         if output is Output.json:
             print_json(report)
             return
+        if state.status == "archived":
+            out.print(f"{state.id} was {state.reason}: pw ledger import brings it back", soft_wrap=True, markup=False)
+            return
         out.print(subtasks_table(state))
         out.print(codes_table(report))
         out.print(report_table(report))

@@ -88,6 +88,14 @@ FROM_THE_SERVICE: list[e.ServiceEvent] = [
     e.TaskStalled(reason="no subtask was accepted"),
     e.TaskSynthesized(branch="pw/boto-7k3mq9xd", commit="b2", before={"F401": 2}, after={}),
     e.TaskCompleted(summary="nothing is left"),
+    e.TaskArchived(
+        file_name="boto-7k3mq9xd.ndjson.gz",
+        file_sha256="ef" * 32,
+        events=41,
+        artifacts=2,
+        first_position=3,
+        last_position=58,
+    ),
 ]
 
 BODIES: list[e.EventBody] = [*FROM_WORKERS, *FROM_THE_SERVICE]

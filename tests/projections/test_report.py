@@ -37,6 +37,15 @@ def test_wall_time_leaves_out_the_time_in_which_the_task_was_paused(history: His
     assert report(history).wall_seconds == 15.0
 
 
+def test_wall_time_leaves_out_the_time_until_a_task_was_archived(history: History) -> None:
+    history.add(10, e.TaskCompleted())
+    tombstone = e.TaskArchived(
+        file_name="f", file_sha256="ab" * 32, events=2, artifacts=0, first_position=1, last_position=2
+    )
+    history.add(3610, tombstone)
+    assert report(history).wall_seconds == 10.0
+
+
 def test_wall_time_leaves_out_the_time_after_a_run_was_killed_between_two_attempts(history: History) -> None:
     history.plan(5, 1.0)
     history.add(3605, e.TaskResumed())

@@ -56,6 +56,7 @@ _FIND: LiteralString = """
 """
 
 _WRONG_VERSION = "PW002"
+_ARCHIVED = "PW005"
 #: What a single event can cause: data exceptions, constraints, limits of the server.
 _POISON = (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded)
 
@@ -107,7 +108,9 @@ class Appender:
         """
         try:
             return await self._append_calls(calls, package)
-        except _POISON as error:
+        except psycopg.Error as error:
+            if not isinstance(error, _POISON) and error.sqlstate != _ARCHIVED:
+                raise
             if len(calls) == 1:
                 return [InvalidEventError(f"the ledger cannot keep the event: {first_line(error)}")]
             middle = len(calls) // 2

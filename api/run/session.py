@@ -32,15 +32,13 @@ from domain.errors import (
 )
 from domain.ids import TaskId, new_task_id
 from domain.lifecycle import TaskState, fold
+from eventstore.archive import TASK_LOCK
 from eventstore.artifacts import ArtifactStore
 from eventstore.clock import Clock
 from eventstore.connection import Connection, unreachable
 from eventstore.ledger import Ledger
 from projections.history import calibration
 from projections.report import RunReport, build_report
-
-#: Bytes of the "one coordinator per task" lock's first key ("pwco").
-_TASK_LOCK = 0x7077636F
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,7 +240,7 @@ async def _check_commands(options: RunOptions, root: Path) -> None:
 
 async def _lock_task(connection: Connection, task_id: TaskId) -> None:
     try:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_TASK_LOCK, task_id))
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (TASK_LOCK, task_id))
         row = await cursor.fetchone()
     except psycopg.Error as error:
         raise unreachable(error) from error

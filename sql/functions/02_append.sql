@@ -12,7 +12,8 @@
 -- found); with a violation of event_stream_version_key when another append was faster (send it again), and of
 -- event_message_key when a message id is in the ledger already. The sender looks for what it has sent before only
 -- then: a repeated message is rare, the key finds it for nothing, and ON CONFLICT would cost every insert a tenth.
--- Indexes: event_stream_version_key gives the last version of a stream.
+-- Refuses with SQLSTATE PW005 when a task is archived.
+-- Indexes: archive_pkey; event_stream_version_key gives the last version of a stream.
 CREATE OR REPLACE FUNCTION ledger.append_v1(
     head_tasks text[], head_streams text[], head_expected bigint[],
     heads integer[], ordinals integer[], messages uuid[], types text[], schema_versions smallint[], workers text[],
@@ -26,6 +27,17 @@ DECLARE
 BEGIN
     -- The key is the bytes of "pw-ledgr".
     PERFORM pg_advisory_xact_lock_shared(8103995998057293682);
+
+    -- The versions of its streams went with its events: a late one would get a version that is taken already.
+    IF EXISTS (
+        SELECT FROM ledger.archive
+        WHERE task_id = ANY (head_tasks) AND NOT EXISTS (
+            SELECT FROM ledger.event
+            WHERE event.task_id = archive.task_id AND event.position = archive.positions[1]
+        )
+    ) THEN
+        RAISE EXCEPTION 'the task is archived: bring it back with pw ledger import' USING ERRCODE = 'PW005';
+    END IF;
 
     SELECT
         array_agg(base ORDER BY place),

@@ -97,11 +97,9 @@ CREATE FUNCTION ledger.refuse_unrecorded_removal() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (
-        SELECT FROM gone
-        WHERE NOT EXISTS (
-            SELECT FROM ledger.archive
-            WHERE archive.task_id = gone.task_id AND gone.position = ANY (archive.positions)
-        )
+        SELECT task_id, position FROM gone
+        EXCEPT
+        SELECT task_id, unnest(positions) FROM ledger.archive WHERE task_id IN (SELECT task_id FROM gone)
     ) THEN
         RAISE EXCEPTION 'the ledger is append-only: an event that is in no archive would be removed'
             USING ERRCODE = 'PW001', HINT = 'Archive the task: pw ledger archive.';

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import LedgerError
 from eventstore.database import check_version, connection_problem, open_database, redacted_url
@@ -24,7 +25,7 @@ def closed_port() -> Iterator[int]:
 
 def test_a_given_database_is_migrated_and_its_url_passed_on(empty_database_url: str, tmp_path: Path) -> None:
     with open_database(empty_database_url, tmp_path) as url, psycopg.connect(url) as connection:
-        assert url == empty_database_url
+        assert conninfo_to_dict(url) == conninfo_to_dict(empty_database_url) | {"options": "-c role=pw_service"}
         assert connection.execute("SELECT count(*) FROM ledger.event").fetchone() == (0,)
     assert list(tmp_path.iterdir()) == []
 

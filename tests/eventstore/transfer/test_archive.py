@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import psycopg
 import pytest
 
 from domain.errors import LedgerError, LifecycleError, UnknownTaskError, UsageError
+from domain.events import Event
 from eventstore import archive
 from eventstore.archive import Archived, archive_task
 from eventstore.clock import SystemClock
 from eventstore.export import Snapshot, write_export
+from eventstore.ledger import Ledger
 from eventstore.seals import seal
 from eventstore.verify import verify
 
@@ -77,6 +80,17 @@ def test_an_archived_task_comes_back_as_it_was(source: Any, tmp_path: Path) -> N
     assert source.events()[:-1] == events
     assert source.artifacts() == artifacts
     assert types_of(source)[-1] == "task_archived"
+
+
+async def test_a_late_report_to_an_archived_task_is_refused_and_its_neighbours_are_not(
+    source: Any, tmp_path: Path, new_event: Callable[..., Event]
+) -> None:
+    source.add_task("boto-1")
+    archived(source, tmp_path)
+    async with Ledger.open(source.url) as ledger:
+        receipts = await ledger.append_each([new_event("other-1.1"), new_event("boto-1.1"), new_event("other-1.1")])
+    assert [receipt.status for receipt in receipts] == ["created", "rejected", "created"]
+    assert receipts[1].reason.endswith("the task is archived: bring it back with pw ledger import")
 
 
 def test_seals_hold_before_archiving_after_it_and_after_bringing_back(source: Any, tmp_path: Path) -> None:

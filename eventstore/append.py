@@ -26,7 +26,7 @@ from eventstore import arrays
 from eventstore.arrays import Array, ArrayDumper
 from eventstore.calls import Call, Outcome, Package, StreamKey, columns_of
 from eventstore.clock import Clock, SystemClock
-from eventstore.connection import Connection, first_line
+from eventstore.postgres.connection import Connection, first_line
 
 #: Key of the advisory lock that appends share (the bytes of "pw-ledgr"); the SQL functions spell it in decimal.
 APPEND_LOCK = 0x70772D6C65646772

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from domain.errors import LedgerError
 from domain.ids import TaskId
-from eventstore.connection import unreachable
+from eventstore.postgres.connection import unreachable
 
 _STORE = """
     INSERT INTO ledger.artifact (task_id, sha256, encoding, size_bytes, content)

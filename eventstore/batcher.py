@@ -32,8 +32,8 @@ from domain.events import Receipt
 from eventstore.append import Appender
 from eventstore.calls import Call, MessageKey, Package, StreamKey
 from eventstore.clock import Clock
-from eventstore.connection import connect, first_line, unreachable
 from eventstore.doorbell import Ringer
+from eventstore.postgres.connection import connect, first_line, unreachable
 
 #: One flush at most.
 FLUSH_EVENTS_MAX = 1000

@@ -15,7 +15,7 @@ from typing import Self
 import psycopg
 import tenacity
 
-from eventstore.connection import Connection, connect, first_line
+from eventstore.postgres.connection import Connection, connect, first_line
 
 _NOTIFY = "NOTIFY ledger_appended"
 _LISTEN = "LISTEN ledger_appended"

@@ -30,8 +30,8 @@ from psycopg import errors
 from domain.errors import CursorError
 from domain.events import RecordedEvent
 from eventstore.codec import RECORD, decode_records
-from eventstore.connection import Connection, connect, first_line, unreachable
 from eventstore.doorbell import Doorbell
+from eventstore.postgres.connection import Connection, connect, first_line, unreachable
 
 #: Events of one batch at most; and when a batch has so many bytes, no further event is added to it.
 BATCH_EVENTS_MAX = 2000

@@ -27,7 +27,7 @@ from eventstore.batcher import Batcher
 from eventstore.calls import Call
 from eventstore.clock import Clock, SystemClock
 from eventstore.codec import RECORD, decode_records
-from eventstore.connection import Connection, connect, unreachable
+from eventstore.postgres.connection import Connection, connect, unreachable
 
 #: How long an append may take before its caller is told that the outcome is not known.
 APPEND_SECONDS_MAX = 30.0

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from domain.effort import Calibration
-from eventstore.connection import unreachable
+from eventstore.postgres.connection import unreachable
 
 #: Attempts that count: the latest, so that a worker that has become faster is believed.
 _ATTEMPTS_MAX = 200

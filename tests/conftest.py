@@ -18,8 +18,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from eventstore.embedded import embedded_server
-from eventstore.migrations import migrate
+from eventstore.postgres.embedded import embedded_server
+from eventstore.postgres.migrations import migrate
 
 
 @contextmanager

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from api.cli.console import one_line_errors, out
 from api.cli.options import DatabaseUrl
-from eventstore.database import open_database, redacted_url
-from eventstore.folders import data_folder
+from eventstore.postgres.database import open_database, redacted_url
+from eventstore.postgres.folders import data_folder
 
 
 def migrate(

@@ -10,9 +10,9 @@ import typer
 from api.cli.console import one_line_errors
 from api.cli.options import DatabaseUrl
 from domain.errors import ToolError
-from eventstore.database import Role, open_database
-from eventstore.folders import data_folder
-from eventstore.programs import find_client
+from eventstore.postgres.database import Role, open_database
+from eventstore.postgres.folders import data_folder
+from eventstore.postgres.programs import find_client
 
 
 def psql(

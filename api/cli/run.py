@@ -26,8 +26,8 @@ from domain.errors import ReportError, UsageError
 from domain.lifecycle import Limits
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
-from eventstore.database import open_database
-from eventstore.folders import data_folder
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 from projections.report import RunReport
 
 

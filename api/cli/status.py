@@ -15,9 +15,9 @@ from api.cli.tables import codes_table, report_table, subtasks_table, tasks_tabl
 from api.run.session import find_task, processors
 from domain.lifecycle import TaskState, evolve
 from eventstore.clock import SystemClock
-from eventstore.database import open_database
-from eventstore.folders import data_folder
 from eventstore.ledger import Ledger
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 from projections.report import RunReport, build_report
 
 #: How often `watch` asks the ledger for more, in seconds.

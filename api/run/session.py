@@ -32,11 +32,11 @@ from domain.errors import (
 )
 from domain.ids import TaskId, new_task_id
 from domain.lifecycle import TaskState, fold
-from eventstore.archive import TASK_LOCK
 from eventstore.artifacts import ArtifactStore
 from eventstore.clock import Clock
-from eventstore.connection import Connection, unreachable
 from eventstore.ledger import Ledger
+from eventstore.postgres.connection import Connection, unreachable
+from eventstore.transfer.archive import TASK_LOCK
 from projections.history import calibration
 from projections.report import RunReport, build_report
 

@@ -14,9 +14,9 @@ import msgspec
 import psycopg
 import pytest
 
-from eventstore.proofs import prove
-from eventstore.seal_copies import write_copy
-from eventstore.seals import read_seals, seal
+from eventstore.sealing.proofs import prove
+from eventstore.sealing.seal_copies import write_copy
+from eventstore.sealing.seals import read_seals, seal
 
 _SCRIPT = Path(__file__).parents[2] / "docs" / "check_inclusion.py"
 _PAYLOAD = '{"text": "a \\"quoted\\" \\\\ line\\n and é €", "number": 1.50}'

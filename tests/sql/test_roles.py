@@ -14,10 +14,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from domain.events import Event, Started
 from domain.ids import StreamId, TaskId
-from eventstore.database import open_database
 from eventstore.feed import Feed
 from eventstore.ledger import Ledger
-from eventstore.migrations import migrate
+from eventstore.postgres.database import open_database
+from eventstore.postgres.migrations import migrate
 
 EVENT = Event(
     task_id=TaskId("tree-1"),

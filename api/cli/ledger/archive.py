@@ -9,8 +9,8 @@ import typer
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import DatabaseUrl, Output, OutputFormat
-from eventstore.database import open_database
-from eventstore.folders import data_folder
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 
 
 def archive(
@@ -22,8 +22,8 @@ def archive(
     """Move a finished task into a file, and keep in the ledger where it is; pw ledger import brings it back."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
-    from eventstore.archive import archive_task
     from eventstore.clock import SystemClock
+    from eventstore.transfer.archive import archive_task
 
     with one_line_errors(), open_database(database_url, data_folder(), role="pw_owner") as url:
         with bar("archiving") as on_progress:

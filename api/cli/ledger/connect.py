@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import psycopg
 
 from api.cli.console import one_line_errors
-from eventstore.connection import unreachable
-from eventstore.database import open_database
-from eventstore.folders import data_folder
-from eventstore.hashing import Connection
+from eventstore.postgres.connection import unreachable
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
+from eventstore.sealing.hashing import Connection
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import typer
 from api.cli.console import err, one_line_errors, out
 from api.cli.options import DatabaseUrl
 from domain.errors import UsageError
-from eventstore.database import open_database
-from eventstore.folders import data_folder
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 
 
 class Format(StrEnum):
@@ -35,15 +35,15 @@ def export(
     """Copy tasks, or everything, into a file that pw ledger import takes in again; the ledger stays as it is."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
-    from eventstore.bulk import bulk_connection
-    from eventstore.export import snapshot, write_export
-    from eventstore.tasks import resolve_task
+    from eventstore.transfer.bulk import bulk_connection
+    from eventstore.transfer.export import snapshot, write_export
+    from eventstore.transfer.tasks import resolve_task
 
     with one_line_errors():
         if bool(tasks) == everything:
             raise UsageError("name the tasks to export, or say --all")
         if format is Format.parquet:
-            from eventstore.parquet import write_parquet as write
+            from eventstore.transfer.parquet import write_parquet as write
         else:
             write = write_export
         with open_database(database_url, data_folder()) as url:

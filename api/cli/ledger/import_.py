@@ -10,11 +10,11 @@ import typer
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import DatabaseUrl, Output, OutputFormat
 from domain.errors import LedgerError
-from eventstore.database import open_database
-from eventstore.folders import data_folder
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 
 if TYPE_CHECKING:
-    from eventstore.importing import Imported
+    from eventstore.transfer.importing import Imported
 
 
 def import_(
@@ -28,8 +28,8 @@ def import_(
     """Take in what the ledger does not hold yet; an import that was cut off goes on where it was."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
-    from eventstore.export_files import open_export
-    from eventstore.importing import abandon_import, import_export
+    from eventstore.transfer.export_files import open_export
+    from eventstore.transfer.importing import abandon_import, import_export
 
     with one_line_errors(), open_export(file) as source:
         with open_database(database_url, data_folder(), role="pw_owner") as url:

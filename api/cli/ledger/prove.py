@@ -20,7 +20,7 @@ def prove(
 ) -> None:
     """Write the proof that an event was sealed, which docs/check_inclusion.py checks without the ledger."""
     # Only this command needs it.
-    from eventstore.proofs import prove as prove_event
+    from eventstore.sealing.proofs import prove as prove_event
 
     with connected(database_url) as connection:
         proof = prove_event(connection, position)

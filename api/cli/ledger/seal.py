@@ -21,9 +21,9 @@ def seal(
     """Seal all events that are not sealed yet, so that a later change of any is found."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
-    from eventstore.seal_copies import write_copy
-    from eventstore.seals import last_seal, read_seals
-    from eventstore.seals import seal as seal_ledger
+    from eventstore.sealing.seal_copies import write_copy
+    from eventstore.sealing.seals import last_seal, read_seals
+    from eventstore.sealing.seals import seal as seal_ledger
 
     with connected(database_url) as connection:
         with bar("sealing") as on_progress:

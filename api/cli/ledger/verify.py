@@ -13,7 +13,7 @@ from api.cli.options import DatabaseUrl, Output, OutputFormat
 from domain.errors import LedgerError
 
 if TYPE_CHECKING:
-    from eventstore.verify import VerifyReport
+    from eventstore.sealing.verify import VerifyReport
 
 
 def verify(
@@ -28,8 +28,8 @@ def verify(
     """Check every event against the seals; the exit code is 0 only where everything holds."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
-    from eventstore.seal_copies import read_copy
-    from eventstore.verify import verify as verify_ledger
+    from eventstore.sealing.seal_copies import read_copy
+    from eventstore.sealing.verify import verify as verify_ledger
 
     with connected(database_url) as connection:
         copy = read_copy(against) if against is not None else []

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from eventstore.export import snapshot, write_export
-from eventstore.export_files import open_export
-from eventstore.importing import Imported, import_export
-from eventstore.migrations import migrate
+from eventstore.postgres.migrations import migrate
+from eventstore.transfer.export import snapshot, write_export
+from eventstore.transfer.export_files import open_export
+from eventstore.transfer.importing import Imported, import_export
 
 _MOMENT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 _APPEND = """
@@ -167,7 +167,7 @@ def target(empty_database_url: str) -> Books:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Exports with a check line after so many lines."""
-    monkeypatch.setattr("eventstore.export.BLOCK_LINES_MAX", 3)
+    monkeypatch.setattr("eventstore.transfer.export.BLOCK_LINES_MAX", 3)
     return 3
 
 

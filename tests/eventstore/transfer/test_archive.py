@@ -14,13 +14,13 @@ import pytest
 
 from domain.errors import LedgerError, LifecycleError, UnknownTaskError, UsageError
 from domain.events import Event
-from eventstore import archive
-from eventstore.archive import Archived, archive_task
 from eventstore.clock import SystemClock
-from eventstore.export import Snapshot, write_export
 from eventstore.ledger import Ledger
-from eventstore.seals import seal
-from eventstore.verify import verify
+from eventstore.sealing.seals import seal
+from eventstore.sealing.verify import verify
+from eventstore.transfer import archive
+from eventstore.transfer.archive import Archived, archive_task
+from eventstore.transfer.export import Snapshot, write_export
 
 
 def archived(ledger: Any, folder: Path, task: str = "boto-1") -> Archived:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from domain.errors import LedgerError, UnknownTaskError, UsageError
-from eventstore.export import snapshot, write_export
+from eventstore.transfer.export import snapshot, write_export
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ def test_positions_that_are_not_settled_are_not_in_it(source: Any, tmp_path: Pat
 
 
 def test_an_append_that_does_not_end_is_said(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.bulk._SETTLE_ATTEMPTS", 1)
+    monkeypatch.setattr("eventstore.transfer.bulk._SETTLE_ATTEMPTS", 1)
     with psycopg.connect(source.url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock_shared(8103995998057293682)")
         with pytest.raises(LedgerError, match="an append has been under way"):
@@ -127,7 +127,7 @@ def test_an_export_that_is_cut_off_leaves_no_file(source: Any, tmp_path: Path) -
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, snapshot(source.url, None) as taken:
-        patch.setattr("eventstore.export.BLOCK_LINES_MAX", 1)
+        patch.setattr("eventstore.transfer.export.BLOCK_LINES_MAX", 1)
         with pytest.raises(KeyboardInterrupt):
             write_export(taken, tmp_path / "all.ndjson", fail)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from domain.errors import LedgerError
-from eventstore.export_files import open_export
+from eventstore.transfer.export_files import open_export
 
 Rewrite = Callable[[Path, Callable[[list[dict[str, Any]]], None]], Path]
 
@@ -130,7 +130,7 @@ def test_what_is_no_export_is_refused(tmp_path: Path, text: str, said: str) -> N
 
 
 def test_a_block_without_an_end_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.export_format.BLOCK_LINES_MAX", 2)
+    monkeypatch.setattr("eventstore.transfer.export_format.BLOCK_LINES_MAX", 2)
     assert refusal(path) == ": lines 5 to 7 are more than 2 without a check line"
 
 

@@ -17,18 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.errors import LedgerError, UsageError
-from eventstore.export_files import open_export
-from eventstore.export_reader import Block
-from eventstore.importing import abandon_import, import_export
-from eventstore.seals import seal
+from eventstore.sealing.seals import seal
+from eventstore.transfer.export_files import open_export
+from eventstore.transfer.export_reader import Block
+from eventstore.transfer.importing import abandon_import, import_export
 
 Rewrite = Callable[[Path, Callable[[list[dict[str, Any]]], None]], Path]
 
 _IMPORT = """
 import sys
 from pathlib import Path
-from eventstore.export_files import open_export
-from eventstore.importing import import_export
+from eventstore.transfer.export_files import open_export
+from eventstore.transfer.importing import import_export
 
 with open_export(Path(sys.argv[2])) as source:
     import_export(sys.argv[1], source)
@@ -320,7 +320,7 @@ def test_an_artifact_that_is_not_what_its_hash_says_is_named(
 def test_an_import_beside_another_one_is_refused(
     source: Any, target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.importing._IMPORT_TIMEOUT", "10ms")
+    monkeypatch.setattr("eventstore.transfer.importing._IMPORT_TIMEOUT", "10ms")
     path = source.export(tmp_path / "all.ndjson")
     with psycopg.connect(target.url) as other:
         other.execute("SELECT pg_advisory_lock(%s)", (0x7077_2D69_6D70_7274,))
@@ -331,7 +331,7 @@ def test_an_import_beside_another_one_is_refused(
 def test_an_append_that_does_not_end_is_said(
     source: Any, target: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.importing._APPEND_TIMEOUT", "10ms")
+    monkeypatch.setattr("eventstore.transfer.importing._APPEND_TIMEOUT", "10ms")
     path = source.export(tmp_path / "all.ndjson")
     with psycopg.connect(target.url) as append:
         append.execute("SELECT pg_advisory_xact_lock_shared(8103995998057293682)")

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from domain.errors import LedgerError, UsageError
-from eventstore.archive import archive_task
 from eventstore.clock import SystemClock
-from eventstore.export import snapshot
-from eventstore.export_files import open_export
-from eventstore.parquet import write_parquet
-from eventstore.seals import seal
+from eventstore.sealing.seals import seal
+from eventstore.transfer.archive import archive_task
+from eventstore.transfer.export import snapshot
+from eventstore.transfer.export_files import open_export
+from eventstore.transfer.parquet import write_parquet
 
 
 def exported(ledger: Any, path: Path, *tasks: str) -> Path:
@@ -46,7 +46,7 @@ def test_a_whole_ledger_comes_over(source: Any, target: Any, tmp_path: Path, mon
     for task in ("boto-1", "salt-1"):
         source.add_task(task)
     archive_task(source.url, "boto-1", tmp_path, SystemClock())
-    monkeypatch.setattr("eventstore.export_format.BLOCK_LINES_MAX", 3)
+    monkeypatch.setattr("eventstore.transfer.export_format.BLOCK_LINES_MAX", 3)
     with psycopg.connect(source.url, autocommit=True) as connection:
         seal(connection)
     target.take(exported(source, tmp_path / "all"))
@@ -66,7 +66,7 @@ def test_columns_are_typed(folder: Path) -> None:
 
 
 def test_row_groups_are_bounded(source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.export_format.BLOCK_LINES_MAX", 4)
+    monkeypatch.setattr("eventstore.transfer.export_format.BLOCK_LINES_MAX", 4)
     source.add_task("boto-1", steps=7)
     file = pq.ParquetFile(exported(source, tmp_path / "all") / "events.parquet")
     assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [4, 4, 1]
@@ -138,7 +138,7 @@ def test_a_folder_that_is_there_already_is_left_alone(source: Any, tmp_path: Pat
 
 
 def test_without_the_package_the_extra_is_named() -> None:
-    code = "import sys; sys.modules['pyarrow'] = None\nimport eventstore.parquet"
+    code = "import sys; sys.modules['pyarrow'] = None\nimport eventstore.transfer.parquet"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.stderr.splitlines()[-1].endswith(
         "UsageError: Parquet needs one more package: pip install 'parallel-workers[parquet]'"

@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from api.cli.main import app as pw_app
-from eventstore.migrations import migrate
+from eventstore.postgres.migrations import migrate
 
 Pw = Callable[..., Result]
 _SUBMITTED = '{"repository": "/src", "base_commit": "a1", "branch": "pw/boto-1", "options": {}}'

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from click.testing import Result
 
-from eventstore.seal_copies import read_copy
-from eventstore.seals import last_seal, read_seals
+from eventstore.sealing.seal_copies import read_copy
+from eventstore.sealing.seals import last_seal, read_seals
 
 Pw = Callable[..., Result]
 

@@ -1,0 +1,1 @@
+"""Moving events in and out of a ledger: export, import, archive."""

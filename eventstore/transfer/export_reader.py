@@ -78,6 +78,8 @@ class _Lines:
         self._digest = hashlib.sha256()
         #: The line that was read last, and its number.
         self._line, self._number = b"", 0
+        #: Whether a packed file ends before its packing does.
+        self._is_cut = False
         line = self._read()
         try:
             self.header = form.decode_header(line)
@@ -110,6 +112,8 @@ class _Lines:
             raise LedgerError(f"{self._name}: line {self._number} counts other records than there are")
         if self._read():
             raise LedgerError(f"{self._name}: something stands behind the last line of the export, {self._number}")
+        if self._is_cut:
+            raise LedgerError(f"{self._name} is cut off behind its last line, {self._number}: the packing has no end")
 
     def _as_block(self, lines: list[bytes], first: int) -> Block:
         try:
@@ -177,6 +181,7 @@ class _Lines:
         try:
             return self._file.readline(form.LINE_BYTES_MAX)
         except EOFError:
+            self._is_cut = True
             return b""
         except (gzip.BadGzipFile, zlib.error) as error:
             raise LedgerError(

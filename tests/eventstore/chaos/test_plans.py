@@ -22,6 +22,9 @@ from domain.ids import StreamId, TaskId
 from eventstore.feed import Feed
 from eventstore.ledger import Ledger
 
+#: How an append finds out whether one of its tasks is archived.
+ARCHIVED = {"archive_pkey", "event_pkey"}
+
 NewEvent = Callable[..., Event]
 Walk = Iterator[dict[str, Any]]
 
@@ -144,7 +147,7 @@ async def test_an_append_finds_the_last_version_by_the_key_of_the_stream(
             stream = f"tree-{number}.{number % 10}"
             [receipt] = await ledger.append([new_event(stream, message=UUID(int=10**9 + number))])
             assert receipt.version == 21
-    assert plans.ways_to_events() == {"event_stream_version_key"}
+    assert plans.ways_to_events() - ARCHIVED == {"event_stream_version_key"}
 
 
 async def test_an_append_of_many_events_finds_each_last_version_by_the_key_of_the_stream(
@@ -157,7 +160,7 @@ async def test_an_append_of_many_events_finds_each_last_version_by_the_key_of_th
     ]
     async with Ledger.open(filled_url) as ledger:
         await ledger.append(events)
-    assert plans.ways_to_events() == {"event_stream_version_key"}
+    assert plans.ways_to_events() - ARCHIVED == {"event_stream_version_key"}
 
 
 @pytest.mark.parametrize("count", [1, 50])
@@ -173,4 +176,4 @@ async def test_what_was_sent_before_is_found_by_the_key_of_the_message(
     async with Ledger.open(filled_url) as ledger:
         for _ in range(10):
             assert {receipt.status for receipt in await ledger.append(events)} == {"conflict"}
-    assert plans.ways_to_events() == {"event_message_key", "event_stream_version_key"}
+    assert plans.ways_to_events() - ARCHIVED == {"event_message_key", "event_stream_version_key"}

@@ -93,7 +93,7 @@ def test_nothing_of_a_damaged_block_is_given_out(path: Path) -> None:
 
 def test_a_packed_file_that_is_cut_off_is_noticed(path: Path) -> None:
     packed = gzip.compress(path.read_bytes())
-    for length in range(1, len(packed), 29):
+    for length in (*range(1, len(packed), 29), *range(len(packed) - 9, len(packed))):
         path.write_bytes(packed[:length])
         refusal(path)
     path.write_bytes(packed[: len(packed) // 2] + b"\0" * 20 + packed[len(packed) // 2 + 20 :])

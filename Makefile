@@ -44,6 +44,14 @@ demo: setup ## Show a whole run from tool output to merged work
 bench: setup ## Measure runs with 1, 2 and 8 workers beside ruff alone, three times each
 	$(BIN)/python benchmarks/demo.py --repeat 3
 
+.PHONY: bench-ledger
+bench-ledger: setup ## Measure the ledger beside plain INSERT, COPY and eventsourcing (a quarter of an hour, 6 GB)
+	$(BIN)/python benchmarks/ledger
+
+.PHONY: mutants
+mutants: setup ## Break the ledger on purpose, one fault at a time, and see which test notices
+	$(BIN)/python benchmarks/mutants.py
+
 .PHONY: check
 check: setup ## Look for faults without running: ruff, mypy, import rules
 	$(BIN)/ruff check

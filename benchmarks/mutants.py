@@ -40,6 +40,7 @@ _BATCHER = "eventstore/batcher.py"
 _FEED = "eventstore/feed.py"
 
 _LEDGER_TESTS = "tests/eventstore/test_ledger.py"
+_RACE_TESTS = "tests/eventstore/test_ledger_races.py"
 _FEED_TESTS = "tests/eventstore/test_feed.py"
 _HASH_TESTS = "tests/eventstore/test_content_hash.py"
 _MIGRATION_TESTS = "tests/eventstore/postgres/test_migrations.py"
@@ -48,7 +49,6 @@ _FEED_RACES = f"{_CHAOS}feed_races.py"
 _MANY_CALLERS = f"{_CHAOS}many_callers.py"
 _LINE_CUT = f"{_CHAOS}line_cut.py"
 _LIMITS = f"{_CHAOS}batcher_limits.py"
-_STATE_MACHINE = f"{_CHAOS}state_machine.py"
 _SERVICE_KILLED = f"{_CHAOS}service_killed.py"
 
 
@@ -145,7 +145,7 @@ _MUTANTS = (
         _APPEND_SQL,
         "array_agg(base ORDER BY place)",
         "array_agg(base ORDER BY place DESC)",
-        [_STATE_MACHINE],
+        [_MANY_CALLERS],
     ),
     Mutant(
         "rows go in in the order of the call, so that two appends wait for each other",
@@ -159,7 +159,7 @@ _MUTANTS = (
         "eventstore/ledger.py",
         "ORDER BY position\n",
         "ORDER BY stream_id, position\n",
-        [_STATE_MACHINE],
+        [_RACE_TESTS],
     ),
     Mutant(
         "callers are answered before the commit",
@@ -355,7 +355,7 @@ class Copy:
         if failed := re.search(r"^\S*?([^/\s]+\.py::.+) FAILED", done.stdout, re.MULTILINE):
             return Verdict(noticed=True, said=failed[1])
         if "Timeout" in done.stdout + done.stderr and (
-            begun := re.findall(r"^\S*?([^/\s]+\.py::.+?) *$", done.stdout, re.MULTILINE)
+            begun := re.findall(r"^\S*?([^/\s]+\.py::.+?) (?:\++ Timeout.*)?$", done.stdout, re.MULTILINE)
         ):
             return Verdict(noticed=True, said=f"{begun[-1]}, which does not end")
         return Verdict(noticed=False, said=f"the tests do not run: {done.stdout[-500:]} {done.stderr[-500:]}")

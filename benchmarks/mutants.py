@@ -370,6 +370,8 @@ class Copy:
                 **environment,
                 "PYTHONPATH": os.pathsep.join([str(self._folder), sysconfig.get_path("purelib")]),
                 "PYTHONDONTWRITEBYTECODE": "1",
+                # What a process that was ended leaves behind goes with the copy.
+                "TMPDIR": str(self._folder.parent),
             },
             capture_output=True,
             text=True,

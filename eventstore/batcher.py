@@ -117,6 +117,10 @@ class Batcher:
             await self._task
         finally:
             self._expiry.cancel()
+            # Somebody is left only where closing was cancelled.
+            for waiting in self._everybody():
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(OutcomeUnknownError("the ledger was closed before the answer came"))
             await self._ringer.close()
             await self._disconnect()
 
@@ -128,6 +132,11 @@ class Batcher:
         if self._closing:
             raise LedgerError("the ledger is closed")
         size = sum([len(row[8]) for row in call.rows])
+        if len(call.rows) > QUEUE_EVENTS_MAX or size > QUEUE_BYTES_MAX:
+            raise LedgerError(
+                f"a call of {len(call.rows)} events and {size} bytes is more than the queue holds"
+                f" ({QUEUE_EVENTS_MAX} and {QUEUE_BYTES_MAX}): send it in parts"
+            )
         if self._queued_events + len(call.rows) > QUEUE_EVENTS_MAX or self._queued_bytes + size > QUEUE_BYTES_MAX:
             seconds = max(1.0, self._queued_events / self._events_per_second)
             raise OverloadedError(f"{self._queued_events} events wait to be stored: try again later", seconds)
@@ -154,12 +163,25 @@ class Batcher:
             _answer(*landed)
             landed = (None, ())
             if self._flying is not None and flight is not None:
-                landed = (self._flying, await flight)
+                landed = (self._flying, await self._outcomes(flight, self._flying))
             elif self._closing:
                 return
             else:
                 self._arrived.clear()
                 await self._arrived.wait()
+
+    async def _outcomes(self, flight: asyncio.Task[Sequence[Outcome]], flush: _Flush) -> Sequence[Outcome]:
+        """Wait for a flush; a fault of ours fails its callers, and not those who come after."""
+        try:
+            await asyncio.wait({flight})
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
+        if (fault := flight.exception()) is None:
+            return flight.result()
+        _LOG.error("an append has failed", exc_info=fault)
+        await self._disconnect()
+        return [OutcomeUnknownError(f"the append has failed: {fault!r}")] * len(flush.calls)
 
     def _take(self) -> _Flush | None:
         """Take from the queue what may go in one transaction, at most half of all that callers wait for."""
@@ -192,14 +214,10 @@ class Batcher:
         """Store a flush, on a new connection where the old one breaks, as long as somebody waits for it."""
         started = self._clock.monotonic()
         try:
-            async for attempt in tenacity.AsyncRetrying(
-                wait=_RECONNECT,
-                retry=tenacity.retry_if_exception_type(_ConnectionLostError),
-                stop=lambda _: all(waiting.answer.done() for waiting in flush.waiting),
-                reraise=True,
-            ):
-                with attempt:
-                    outcomes = await self._send(flush)
+            try:
+                outcomes = await self._send(flush)
+            except _ConnectionLostError:
+                outcomes = await self._send_again(flush)
         except _ConnectionLostError as error:
             return [LedgerError(str(error))] * len(flush.calls)
         except psycopg.Error as error:
@@ -207,6 +225,17 @@ class Batcher:
         seconds = max(self._clock.monotonic() - started, 1e-6)
         self._events_per_second = max(1.0, flush.events / seconds)
         self._ringer.ring()
+        return outcomes
+
+    async def _send_again(self, flush: _Flush) -> Sequence[Outcome]:
+        async for attempt in tenacity.AsyncRetrying(
+            wait=_RECONNECT,
+            retry=tenacity.retry_if_exception_type(_ConnectionLostError),
+            stop=lambda _: all(waiting.answer.done() for waiting in flush.waiting),
+            reraise=True,
+        ):
+            with attempt:
+                outcomes = await self._send(flush)
         return outcomes
 
     async def _send(self, flush: _Flush) -> Sequence[Outcome]:
@@ -233,9 +262,12 @@ class Batcher:
         while True:
             await asyncio.sleep(_EXPIRY_SECONDS)
             now = self._clock.monotonic()
-            for waiting in (*_waiting_for(self._flying), *_waiting_for(self._next), *self._queue):
+            for waiting in self._everybody():
                 if waiting.deadline <= now and not waiting.answer.done():
                     waiting.answer.set_exception(self._too_late(waiting))
+
+    def _everybody(self) -> Sequence[_Waiting]:
+        return (*_waiting_for(self._flying), *_waiting_for(self._next), *self._queue)
 
     def _too_late(self, waiting: _Waiting) -> LedgerError:
         why = self._last_fault or "the database is too slow"

@@ -18,7 +18,7 @@ import contextlib
 import itertools
 import logging
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import LiteralString, Self
 from uuid import UUID
 
@@ -122,7 +122,7 @@ class Feed:
 
     async def batches(
         self, after: Cursor | None = None, *, follow: bool = True, batch_events_max: int = BATCH_EVENTS_MAX
-    ) -> AsyncIterator[Batch]:
+    ) -> AsyncGenerator[Batch, None]:
         """Give everything after a place (None: the beginning) in batches of at least one event.
 
         Goes on with new events as they come, across restarts of the database, until it is closed; with `follow`
@@ -205,11 +205,18 @@ class _Reader:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         await self._forget_ahead()
-        self._connection = await connect(self._url, "feed")
-        await self._check_identity(self._connection)
-        # What was there before this reader needs no second look.
-        await self._settle(self._connection)
-        return self._connection
+        connection = await connect(self._url, "feed")
+        try:
+            await self._check_identity(connection)
+            # What was there before this reader needs no second look. What was settled before a crash no longer is:
+            # positions that were rolled back may be given out again.
+            self._settled = -1
+            await self._settle(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return connection
 
     async def _check_identity(self, connection: Connection) -> None:
         cursor = await connection.execute(_IDENTITY, {"position": self._position})

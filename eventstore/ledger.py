@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from typing import LiteralString, Self
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from domain.errors import InvalidEventError
 from domain.events import Event, Receipt, RecordedEvent
@@ -40,13 +41,25 @@ _READ_TASK: LiteralString = f"""
 """  # noqa: S608
 
 
+_FIND_TASKS: LiteralString = """
+    SELECT task_id
+    FROM ledger.event
+    WHERE type IN ('task_submitted', 'task_archived') AND position(%s IN task_id) > 0
+    GROUP BY task_id
+    ORDER BY
+        max(event.position) FILTER (WHERE type = 'task_submitted') DESC NULLS LAST,
+        max(event.position) DESC
+"""
+
+
 class Ledger:
     """The ledger of one process: a queue of appends, and a connection for reading.
 
     Appends may come from any number of tasks of the event loop; reads take turns.
     """
 
-    def __init__(self, connection: Connection, batcher: Batcher, clock: Clock) -> None:
+    def __init__(self, url: str, connection: Connection, batcher: Batcher, clock: Clock) -> None:
+        self._url = url
         self._connection = connection
         self._batcher = batcher
         self._clock = clock
@@ -60,8 +73,12 @@ class Ledger:
             connection = await connect(url, "read")
         except psycopg.Error as error:
             raise unreachable(error) from error
-        async with connection, Batcher(url, clock) as batcher:
-            yield cls(connection, batcher, clock)
+        ledger = cls(url, connection, Batcher(url, clock), clock)
+        try:
+            async with ledger._batcher:
+                yield ledger
+        finally:
+            await ledger._connection.close()
 
     async def append(
         self,
@@ -106,25 +123,27 @@ class Ledger:
 
         Events of one task are appended by one coordinator at a time, so none commits late behind another.
         """
-        try:
-            cursor = self._connection.cursor(binary=True)
-            await cursor.execute(_READ_TASK, (task_id, after))
-            return decode_records("\n".join([line for (line,) in await cursor.fetchall()]))
-        except psycopg.Error as error:
-            raise unreachable(error) from error
+        rows = await self._read(_READ_TASK, (task_id, after))
+        return decode_records("\n".join([line for (line,) in rows]))
 
     async def find_tasks(self, fragment: str) -> list[TaskId]:
         """List the tasks whose name holds the fragment, newest first, archived ones last; all for an empty one."""
-        query = """
-            SELECT task_id FROM ledger.event
-            WHERE type IN ('task_submitted', 'task_archived') AND position(%s IN task_id) > 0
-            GROUP BY task_id
-            ORDER BY
-                max(event.position) FILTER (WHERE type = 'task_submitted') DESC NULLS LAST,
-                max(event.position) DESC
-        """
+        return [TaskId(task) for (task,) in await self._read(_FIND_TASKS, (fragment,))]
+
+    async def _read(self, query: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         try:
-            cursor = await self._connection.execute(query, (fragment,))
-            return [TaskId(task) for (task,) in await cursor.fetchall()]
+            try:
+                return await self._ask(query, parameters)
+            except psycopg.OperationalError:
+                if not self._connection.closed:
+                    raise
+                # The database was restarted, or the line was cut, since the last read.
+                self._connection = await connect(self._url, "read")
+                return await self._ask(query, parameters)
         except psycopg.Error as error:
             raise unreachable(error) from error
+
+    async def _ask(self, query: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
+        cursor = self._connection.cursor(binary=True)
+        await cursor.execute(query, parameters)
+        return await cursor.fetchall()

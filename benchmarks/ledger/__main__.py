@@ -42,8 +42,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round of everything, one million events stored")
     parser.add_argument("--stored", type=int, help="events to be stored for the last part (default 10000000)")
     parser.add_argument("--database-url", help="an empty database to use instead of an embedded one")
+    parser.add_argument("--rounds", type=int, help="rounds that are counted (default 5)")
     options = parser.parse_args()
-    rounds = 1 if options.quick else 5
+    rounds = options.rounds or (1 if options.quick else 5)
     stored = options.stored or (1_000_000 if options.quick else 10_000_000)
     with _database(options.database_url) as url:
         migrate(url)

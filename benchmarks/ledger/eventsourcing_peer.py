@@ -9,21 +9,23 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, event
 from psycopg.conninfo import conninfo_to_dict
 from workload import STATUS, percentile
 
 
+class Subtask(Aggregate):
+    """What a worker reports on."""
+
+    @event("Progress")
+    def progress(self, completed: int, total: int, status: str, worker_id: str, lease_epoch: int) -> None:  # noqa: ARG002 - what is recorded is the arguments
+        """Record how far the work is."""
+        self.completed = completed
+
+
 def callers(url: str, count: int, each: int) -> tuple[float, float, float]:
     """Let `count` threads save `each` events; events per second, p50 and p99 in milliseconds."""
-    # Imported here: it is needed only where it is measured.
-    from eventsourcing.application import Application
-    from eventsourcing.domain import Aggregate, event
-
-    class Subtask(Aggregate):
-        @event("Progress")
-        def progress(self, completed: int, total: int, status: str, worker_id: str, lease_epoch: int) -> None:  # noqa: ARG002 - what is recorded is the arguments
-            self.completed = completed
-
     parameters = conninfo_to_dict(url)
     environment = {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",

@@ -18,7 +18,15 @@ async def connect(url: str, purpose: str) -> Connection:
     Raises `psycopg.OperationalError` where that fails.
     """
     connection = await psycopg.AsyncConnection.connect(
-        url, autocommit=True, connect_timeout=_CONNECT_SECONDS_MAX, application_name=f"pw {purpose}"
+        url,
+        autocommit=True,
+        connect_timeout=_CONNECT_SECONDS_MAX,
+        application_name=f"pw {purpose}",
+        # A line that has gone silent is given up after some twenty seconds, instead of the system's two hours.
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=2,
+        tcp_user_timeout=20_000,
     )
     try:
         # Not an option of the connection: poolers refuse those they do not know.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,9 +15,10 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from domain.errors import InvalidEventError, LedgerError, VersionConflictError
+from domain.errors import InvalidEventError, LedgerError, OutcomeUnknownError, VersionConflictError
 from domain.events import Completed, Event, Failed, Progress, Receipt, Started, TaskSubmitted
 from domain.ids import TaskId
+from eventstore.append import APPEND_LOCK, Appender
 from eventstore.codec import PAYLOAD_BYTES_MAX
 from eventstore.ledger import Ledger
 
@@ -353,6 +355,60 @@ async def test_an_append_whose_connection_the_server_ends_is_sent_again(
     )
     assert statuses(await ledger.append([new_event()])) == ["created"]
     assert len(await stored(ledger)) == 2
+
+
+async def test_reading_goes_on_after_its_connection_was_ended(
+    ledger: Ledger, connect: Connect, new_event: NewEvent
+) -> None:
+    await ledger.append([new_event()])
+    other = await connect()
+    await other.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'pw read'"
+        " AND datname = current_database()"
+    )
+    assert len(await ledger.read_task(TASK)) == 1
+
+
+async def test_a_fault_of_ours_fails_one_call_and_not_the_next(
+    ledger: Ledger, new_event: NewEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Appender, "append_calls", fail)
+        with pytest.raises(OutcomeUnknownError, match=r"^the append has failed: ValueError\('a fault of ours'\)$"):
+            await ledger.append([new_event()])
+    assert statuses(await ledger.append([new_event()])) == ["created"]
+
+
+async def test_a_call_that_no_queue_could_hold_is_not_told_to_come_again(ledger: Ledger, new_event: NewEvent) -> None:
+    with pytest.raises(
+        LedgerError, match=r"^a call of 20001 events and \d+ bytes is more than .*: send it in parts$"
+    ):
+        await ledger.append([new_event() for _ in range(20_001)])
+    assert await stored(ledger) == []
+
+
+async def test_whoever_waits_while_closing_is_cancelled_is_told(
+    database_url: str, connect: Connect, new_event: NewEvent
+) -> None:
+    holder = await connect()
+    async with holder.transaction():
+        await holder.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+        opened = Ledger.open(database_url)
+        ledger = await opened.__aenter__()
+        waiting = asyncio.create_task(ledger.append([new_event()]))
+        closing = asyncio.create_task(opened.__aexit__(None, None, None))
+        observer = await connect()
+        blocked = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+        async with asyncio.timeout(30):
+            while await (await observer.execute(blocked)).fetchone() != (True,):
+                pass
+        closing.cancel()
+        await asyncio.wait({closing})
+        with pytest.raises(OutcomeUnknownError, match=r"^the ledger was closed before the answer came$"):
+            await waiting
 
 
 async def test_a_database_that_is_not_there_gives_one_clear_line(tmp_path: Path) -> None:

@@ -212,7 +212,6 @@ async def positions_up_to_the_mark(live: AsyncIterator[Batch]) -> list[int]:
     raise AssertionError("a reader that follows does not end")
 
 
-@pytest.mark.xfail(strict=True, reason="a reader keeps what it holds for settled over a crash of the database")
 async def test_a_position_that_is_given_out_again_after_a_crash_is_not_taken_for_settled(
     server: Server, new_event: NewEvent
 ) -> None:

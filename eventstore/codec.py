@@ -11,6 +11,7 @@ Python objects one by one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, LiteralString, get_args
 from uuid import UUID
@@ -91,19 +92,23 @@ def encode_event(event: Event) -> Row:
 def _envelope_fault(event: Event) -> str | None:
     """Say what is wrong with the fields around the body: structs are not checked when they are made."""
     epoch, worker = event.lease_epoch, event.worker_id
+    # Neither a control character nor half a surrogate pair is printable.
     checks = (
-        _is_line(event.task_id),
-        _is_line(event.stream_id),
-        worker is None or _is_line(worker),
+        _is_a(event.task_id, str) and event.task_id != "" and event.task_id.isprintable(),
+        _is_a(event.stream_id, str) and event.stream_id != "" and event.stream_id.isprintable(),
+        worker is None or (_is_a(worker, str) and worker != "" and worker.isprintable()),
         _is_a(event.message_id, UUID),
         epoch is None or (type(epoch) is int and 0 <= epoch <= _EPOCH_MAX),
         _is_a(event.occurred_at, datetime) and event.occurred_at.tzinfo is not None,
     )
-    if all(checks):
+    if False not in checks:
         return None
     name, wanted = _ENVELOPE[checks.index(False)]
     return f"{name} is {getattr(event, name)!r}: {wanted} is needed"
 
+
+# Under another name, because what a type checker takes for granted is what is to be found out.
+_is_a: Callable[[object, type], bool] = isinstance
 
 _ENVELOPE = (
     ("task_id", "one line of text"),
@@ -113,15 +118,6 @@ _ENVELOPE = (
     ("lease_epoch", f"a number from 0 to {_EPOCH_MAX}"),
     ("occurred_at", "a time with its zone"),
 )
-
-
-def _is_a(value: object, kind: type) -> bool:
-    return isinstance(value, kind)
-
-
-def _is_line(value: object) -> bool:
-    # Neither a control character nor half a surrogate pair is printable.
-    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def encode_body(body: EventBody) -> tuple[str, bytes]:

@@ -52,7 +52,11 @@ _LOG = logging.getLogger(__name__)
 _READ: LiteralString = f"""
     SELECT coalesce(string_agg(record, E'\\n' ORDER BY position), '')
     FROM (
-        SELECT position, record, sum(length(record)) OVER (ORDER BY position) - length(record) AS bytes_before
+        SELECT
+            position,
+            record,
+            sum(octet_length(record)) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) - octet_length(record)
+                AS bytes_before
         FROM (
             SELECT position, {RECORD} AS record
             FROM ledger.event

@@ -21,7 +21,7 @@ UPCASTERS: Mapping[str, tuple[Upcaster, ...]] = {}
 
 def schema_version(kind: str) -> int:
     """Give the schema version in which events of a type are stored today: 1, 2, 3 ..."""
-    return 1 + len(UPCASTERS.get(kind, ()))
+    return 1 + len(UPCASTERS[kind]) if kind in UPCASTERS else 1
 
 
 def upcast(kind: str, version: int, payload: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,10 @@ CREATE OR REPLACE FUNCTION ledger.content_text(
 ) RETURNS text
 -- Not IMMUTABLE only because extract() of a timestamptz is not; of the epoch it depends on no setting.
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    -- format() prints NULL as nothing, and in one pass: a chain of || copies the text with every piece.
-    SELECT format(
-        E'%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s\n%s',
-        task_id, stream_id, message_id, type, schema_version, worker_id, lease_epoch, extract(epoch FROM occurred_at),
-        payload
+    -- In one pass: a chain of || copies the text with every piece.
+    SELECT concat_ws(
+        E'\n', task_id, stream_id, message_id, type, schema_version, coalesce(worker_id, ''),
+        coalesce(lease_epoch::text, ''), extract(epoch FROM occurred_at), payload
     )
 $$;
 

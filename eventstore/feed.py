@@ -50,7 +50,7 @@ _LOG = logging.getLogger(__name__)
 # One text: a row each would wake the client for every eight kilobytes, at the cost of most of its time. OFFSET 0
 # keeps the record from being put together twice; the sum is over rows that are in order already.
 _READ: LiteralString = f"""
-    SELECT coalesce(string_agg(record, E'\\n' ORDER BY position), '')
+    SELECT coalesce(string_agg(record, E'\\n' ORDER BY position), ''), count(*), coalesce(max(position), 0)
     FROM (
         SELECT
             position,
@@ -176,7 +176,7 @@ class _Reader:
         self._hole: int | None = None
         self._connection: Connection | None = None
         self._incarnation = UUID(int=0)
-        self._ahead: asyncio.Task[str] | None = None
+        self._ahead: asyncio.Task[tuple[str, int, int]] | None = None
 
     async def next(self) -> Batch | None:
         """Give the next batch, or None where there is none for now."""
@@ -184,8 +184,10 @@ class _Reader:
         while True:
             records = decode_records(await self._lines(connection))
             accepted = self._without_open_holes(records)
+            if len(accepted) < len(records):
+                await self._forget_ahead()
             if accepted:
-                return self._advance(connection, accepted, more=len(records) == self._limit)
+                return self._advance(accepted)
             if not records:
                 self._hole = None
                 return None
@@ -239,14 +241,21 @@ class _Reader:
             )
 
     async def _lines(self, connection: Connection) -> str:
+        """Give the next records, and have those after them on their way where there are more."""
         ahead, self._ahead = self._ahead, None
-        return await (ahead or self._fetch(connection))
+        lines, count, last = await (ahead or self._fetch(connection, self._position))
+        if count == self._limit:
+            self._ahead = asyncio.create_task(self._fetch(connection, last))
+            # Lets it send its query: the database works while these records are decoded.
+            await asyncio.sleep(0)
+        return lines
 
-    async def _fetch(self, connection: Connection) -> str:
+    async def _fetch(self, connection: Connection, after: int) -> tuple[str, int, int]:
+        """Give records, their number, and the position of the last."""
         cursor = connection.cursor(binary=True)
-        await cursor.execute(_READ, (self._position, self._limit, BATCH_BYTES_MAX))
-        [(lines,)] = await cursor.fetchall()
-        return str(lines)
+        await cursor.execute(_READ, (after, self._limit, BATCH_BYTES_MAX))
+        [(lines, count, last)] = await cursor.fetchall()
+        return lines, count, last
 
     def _without_open_holes(self, records: list[RecordedEvent]) -> list[RecordedEvent]:
         """Give the first records, up to a hole that may still be filled."""
@@ -258,13 +267,11 @@ class _Reader:
         run = itertools.takewhile(lambda pair: pair[0] == pair[1].position, enumerate(unsettled, floor + 1))
         return records[: settled + sum(1 for _ in run)]
 
-    def _advance(self, connection: Connection, accepted: list[RecordedEvent], *, more: bool) -> Batch:
+    def _advance(self, accepted: list[RecordedEvent]) -> Batch:
         last = accepted[-1]
         self._position = last.position
         self._cursor = Cursor(self._incarnation, last.position, last.event.message_id)
         self._hole = None
-        if more:
-            self._ahead = asyncio.create_task(self._fetch(connection))
         return Batch(accepted, self._cursor)
 
     async def _settle(self, connection: Connection) -> bool:

@@ -260,15 +260,15 @@ _MUTANTS = (
     Mutant(
         "the hash does not cover the worker",
         _CONTENT_SQL,
-        "schema_version, worker_id, lease_epoch, extract",
-        "schema_version, NULL, lease_epoch, extract",
+        "coalesce(worker_id, '')",
+        "''",
         [_HASH_TESTS],
     ),
     Mutant(
         "the hash does not cover the lease",
         _CONTENT_SQL,
-        "schema_version, worker_id, lease_epoch, extract",
-        "schema_version, worker_id, NULL, extract",
+        "coalesce(lease_epoch::text, '')",
+        "''",
         [_HASH_TESTS],
     ),
     Mutant(

@@ -29,6 +29,7 @@ from eventstore.calls import Call
 from eventstore.clock import Clock, SystemClock
 from eventstore.codec import RECORD, decode_records
 from eventstore.postgres.connection import Connection, connect, unreachable
+from eventstore.tasks import FIND_TASKS
 
 #: How long an append may take before its caller is told that the outcome is not known.
 APPEND_SECONDS_MAX = 30.0
@@ -39,17 +40,6 @@ _READ_TASK: LiteralString = f"""
     WHERE task_id = %s AND position > %s
     ORDER BY position
 """  # noqa: S608
-
-
-_FIND_TASKS: LiteralString = """
-    SELECT task_id
-    FROM ledger.event
-    WHERE type IN ('task_submitted', 'task_archived') AND position(%s IN task_id) > 0
-    GROUP BY task_id
-    ORDER BY
-        max(event.position) FILTER (WHERE type = 'task_submitted') DESC NULLS LAST,
-        max(event.position) DESC
-"""
 
 
 class Ledger:
@@ -128,7 +118,7 @@ class Ledger:
 
     async def find_tasks(self, fragment: str) -> list[TaskId]:
         """List the tasks whose name holds the fragment, newest first, archived ones last; all for an empty one."""
-        return [TaskId(task) for (task,) in await self._read(_FIND_TASKS, (fragment,))]
+        return [TaskId(task) for (task,) in await self._read(FIND_TASKS, (fragment,))]
 
     async def _read(self, query: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
         try:

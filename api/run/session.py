@@ -36,6 +36,7 @@ from eventstore.artifacts import ArtifactStore
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
 from eventstore.postgres.connection import Connection, unreachable
+from eventstore.tasks import LAST, pick_task
 from eventstore.transfer.archive import TASK_LOCK
 from projections.history import calibration
 from projections.report import RunReport, build_report
@@ -190,19 +191,11 @@ async def find_task(ledger: Ledger, fragment: str) -> tuple[TaskId, TaskState]:
 
     Raises `UnknownTaskError` where there is none, or more than one.
     """
-    found = await ledger.find_tasks("" if fragment == "last" else fragment)
-    if fragment == "last":
-        found = found[:1]
-    elif fragment in found:
-        found = [TaskId(fragment)]
-    if not found:
-        raise UnknownTaskError(f"the ledger has no task {fragment!r}")
-    if len(found) > 1:
-        raise UnknownTaskError(f"{fragment!r} may mean {len(found)} tasks: {', '.join(found[:5])}")
-    state = fold(await ledger.read_task(found[0]))
+    task_id = pick_task(fragment, await ledger.find_tasks("" if fragment == LAST else fragment))
+    state = fold(await ledger.read_task(task_id))
     if state is None:
-        raise UnknownTaskError(f"the ledger has no events of {found[0]}")
-    return found[0], state
+        raise UnknownTaskError(f"the ledger has no events of {task_id}")
+    return task_id, state
 
 
 async def _fit_repository(path: Path) -> tuple[Repository, str]:

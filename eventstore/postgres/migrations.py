@@ -30,6 +30,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import LedgerError
+from eventstore.postgres.connection import first_line
 
 # "pwmigrat" in ASCII.
 _LOCK_KEY = 0x7077_6D69_6772_6174
@@ -59,7 +60,7 @@ def migrate(url: str) -> list[str]:
                 _define(connection, digest)
             return applied
     except psycopg.Error as error:
-        raise LedgerError(f"cannot migrate the database: {_first_line(error)}") from error
+        raise LedgerError(f"cannot migrate the database: {first_line(error)}") from error
 
 
 def _files(folder: str) -> list[Traversable]:
@@ -93,7 +94,7 @@ def _apply_migrations(url: str) -> list[str]:
             try:
                 backend.apply_one(migration)
             except psycopg.Error as error:
-                raise LedgerError(f"migration {migration.id} failed: {_first_line(error)}") from error
+                raise LedgerError(f"migration {migration.id} failed: {first_line(error)}") from error
             applied.append(migration.id)
         return applied
 
@@ -132,7 +133,7 @@ def _define(connection: psycopg.Connection, digest: str) -> None:
             with connection.transaction():
                 _run_files(connection, "roles")
         except psycopg.errors.InsufficientPrivilege as error:
-            _LOG.warning("the roles pw_owner, pw_service and pw_analyst are not in place: %s", _first_line(error))
+            _LOG.warning("the roles pw_owner, pw_service and pw_analyst are not in place: %s", first_line(error))
 
 
 def _run_files(connection: psycopg.Connection, folder: str) -> None:
@@ -142,8 +143,4 @@ def _run_files(connection: psycopg.Connection, folder: str) -> None:
         except psycopg.errors.InsufficientPrivilege:
             raise
         except psycopg.Error as error:
-            raise LedgerError(f"{folder} in {file.name} failed: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+            raise LedgerError(f"{folder} in {file.name} failed: {first_line(error)}") from error

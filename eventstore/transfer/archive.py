@@ -25,11 +25,11 @@ from domain.ids import StreamId, TaskId
 from eventstore.clock import Clock
 from eventstore.codec import encode_event
 from eventstore.postgres.connection import first_line
+from eventstore.tasks import resolve_task
 from eventstore.transfer.bulk import Connection, bulk_connection
 from eventstore.transfer.export import Progress, snapshot, write_export
 from eventstore.transfer.export_format import ArtifactLine, EventLine
 from eventstore.transfer.export_reader import open_lines
-from eventstore.transfer.tasks import resolve_task
 
 #: First key of the lock that whoever drives a task holds (the bytes of "pwco"); the second is the task's hash.
 TASK_LOCK = 0x7077636F

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from domain.errors import LedgerError
+from eventstore.sealing.hashing import StoredEvent, content_text
 from eventstore.transfer import export_format as form
 from eventstore.transfer.export_format import CheckLine, EndLine, EventLine, Header, Record
 
@@ -192,12 +193,23 @@ class _Lines:
 def _has_its_hash(event: EventLine) -> bool:
     try:
         moment = (datetime.fromisoformat(event.occurred_at) - _EPOCH) // _MICROSECOND
+        payload = bytes(event.payload).decode()
     except (ValueError, TypeError):
         return False
     seconds, rest = divmod(abs(moment), 1_000_000)
-    epoch = "" if event.lease_epoch is None else event.lease_epoch
-    head = (
-        f"{event.task_id}\n{event.stream_id}\n{event.message_id}\n{event.type}\n{event.schema_version}\n"
-        f"{event.worker_id or ''}\n{epoch}\n{'-' if moment < 0 else ''}{seconds}.{rest:06}\n"
+    stored = StoredEvent(
+        position=event.position,
+        version=event.version,
+        recorded_at=event.recorded_at,
+        content_hash=b"",
+        task_id=event.task_id,
+        stream_id=event.stream_id,
+        message_id=event.message_id,
+        type=event.type,
+        schema_version=event.schema_version,
+        worker_id=event.worker_id,
+        lease_epoch=event.lease_epoch,
+        occurred_at=f"{'-' if moment < 0 else ''}{seconds}.{rest:06}",
+        payload=payload,
     )
-    return hashlib.sha256(head.encode() + bytes(event.payload)).hexdigest() == event.content_hash
+    return hashlib.sha256(content_text(stored).encode()).hexdigest() == event.content_hash

@@ -35,9 +35,9 @@ def export(
     """Copy tasks, or everything, into a file that pw ledger import takes in again; the ledger stays as it is."""
     # Only the commands of this group need these.
     from api.cli.ledger.bar import bar
+    from eventstore.tasks import resolve_task
     from eventstore.transfer.bulk import bulk_connection
     from eventstore.transfer.export import snapshot, write_export
-    from eventstore.transfer.tasks import resolve_task
 
     with one_line_errors():
         if bool(tasks) == everything:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from uuid import UUID
@@ -16,7 +17,7 @@ from domain.errors import CursorError, LedgerError
 from domain.events import Event, Failed, Started
 from eventstore.append import APPEND_LOCK, Appender
 from eventstore.doorbell import Doorbell
-from eventstore.feed import BATCH_BYTES_MAX, Batch, Cursor, Feed
+from eventstore.feed import BATCH_EVENTS_FEW, BATCH_STORED_BYTES_MAX, Batch, Cursor, Feed
 from eventstore.ledger import Ledger
 
 NewEvent = Callable[..., Event]
@@ -67,9 +68,22 @@ async def test_batches_hold_no_more_events_than_asked_for(feed: Feed, ledger: Le
 
 
 async def test_large_events_make_small_batches(feed: Feed, ledger: Ledger, new_event: NewEvent) -> None:
-    large = Failed(error="x" * (BATCH_BYTES_MAX // 3))
-    await ledger.append([new_event(body=large) for _ in range(7)])
-    assert [len(batch.events) for batch in await all_of(feed)] == [3, 3, 1]
+    incompressible = random.Random(1).randbytes(BATCH_STORED_BYTES_MAX // 16).hex()
+    large = Failed(error=incompressible)
+    sent = [new_event(body=large) for _ in range(BATCH_EVENTS_FEW * 2 + 1)]
+    await ledger.append(sent)
+    batches = await all_of(feed)
+    assert [len(batch.events) for batch in batches][:2] == [BATCH_EVENTS_FEW] * 2
+    assert [record.event for batch in batches for record in batch.events] == sent
+
+
+async def test_any_printable_name_is_read_back_as_it_was_sent(
+    feed: Feed, ledger: Ledger, new_event: NewEvent
+) -> None:
+    sent = [new_event('say "hi" \\o/ ü😀', Started(), worker="w\\\"1", epoch=0)]
+    await ledger.append(sent)
+    [batch] = await all_of(feed)
+    assert [record.event for record in batch.events] == sent
 
 
 async def test_a_reader_goes_on_after_the_cursor_of_any_batch(

@@ -243,7 +243,7 @@ class Batcher:
             if self._appender is None:
                 self._connection = await connect(self._url, "append")
                 self._appender = Appender(self._connection, self._clock)
-            return await self._appender.append_calls(flush.calls, flush.package)
+            outcomes = await self._appender.append_calls(flush.calls, flush.package)
         except psycopg.Error as error:
             if self._connection is not None and not self._connection.closed:
                 raise
@@ -251,6 +251,8 @@ class Batcher:
             _LOG.warning("an append is sent again: %s", self._last_fault)
             await self._disconnect()
             raise _ConnectionLostError(self._last_fault) from error
+        self._last_fault = ""
+        return outcomes
 
     async def _disconnect(self) -> None:
         connection, self._connection, self._appender = self._connection, None, None

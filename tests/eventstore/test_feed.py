@@ -80,7 +80,7 @@ async def test_large_events_make_small_batches(feed: Feed, ledger: Ledger, new_e
 async def test_any_printable_name_is_read_back_as_it_was_sent(
     feed: Feed, ledger: Ledger, new_event: NewEvent
 ) -> None:
-    sent = [new_event('say "hi" \\o/ ü😀', Started(), worker="w\\\"1", epoch=0)]
+    sent = [new_event('say "hi" \\o/ ü😀', Started(), worker='w\\"1', epoch=0)]
     await ledger.append(sent)
     [batch] = await all_of(feed)
     assert [record.event for record in batch.events] == sent

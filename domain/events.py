@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
-from domain.plan import Effort, Scope, WorkerCurvePoint
+from domain.plan import Effort, TaskScope, WorkerCurvePoint
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
@@ -183,7 +183,7 @@ class SubtaskPlanned(Body, frozen=True, kw_only=True, tag="subtask_planned"):
     phase: int
     title: str
     reason: str
-    scope: Scope
+    scope: TaskScope
     problems: tuple[int, ...]
     effort: Effort
     priority: int

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from domain.events import GateEvaluated
-from domain.plan import Scope
+from domain.plan import TaskScope
 from domain.problem import Problem
 
 SCOPE, NO_NEW_PROBLEMS, EFFECT, COMMAND, MERGE = "scope", "no new problems", "effect", "command", "merge"
 
 
-def scope_gate(scope: Scope, changed: Sequence[str]) -> GateEvaluated:
+def scope_gate(scope: TaskScope, changed: Sequence[str]) -> GateEvaluated:
     """The diff must stay inside the scope; the score is the share of changed files that do."""
     outside = scope.files_outside(changed)
     score = 1.0 if not changed else 1.0 - len(outside) / len(changed)

@@ -20,7 +20,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     basis: str = ""
 
 
-class Scope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one worker may touch."""
 
     #: Paths relative to the root of the tree; the worker's diff must stay inside them.
@@ -44,7 +44,7 @@ class PlannedSubtask(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     #: Why these problems are one subtask, in words.
     reason: str
-    scope: Scope
+    scope: TaskScope
     #: Indices into the observation's list of problems.
     problems: tuple[int, ...]
     effort: Effort

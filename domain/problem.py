@@ -22,7 +22,7 @@ _LINE_NUMBER = re.compile(r"\b(lines? )[0-9]+")
 ColumnUnit = Literal["char", "byte", "utf16"]
 
 
-class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A place in a file: 1-based lines and columns, the end exclusive."""
 
     line: int
@@ -32,7 +32,7 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     column_unit: ColumnUnit = "char"
 
 
-class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An edit that the tool offers for a problem."""
 
     message: str
@@ -42,7 +42,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     applicability: Applicability = "display"
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One normalised diagnostic."""
 
     tool: str

@@ -15,7 +15,7 @@ from statistics import NormalDist
 import msgspec
 
 from domain.lifecycle import ENDED, LIVE, SubtaskState, TaskState
-from domain.schedule import Job, simulate
+from domain.planning.schedule import Job, simulate
 
 _DRAWS = 100
 #: Prior strength of "estimates are right on average", in attempts.

@@ -21,9 +21,9 @@ from api.run.options import RunOptions
 from api.run.session import NewRun, ResumedRun, Session
 from api.run.tool import Tool, command_tool, preset_tool
 from api.run.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
-from domain.decompose import STRATEGIES, Strategy
 from domain.errors import ReportError, UsageError
 from domain.lifecycle import Limits
+from domain.planning.decompose import STRATEGIES, Strategy
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
 from eventstore.postgres.database import open_database

@@ -25,13 +25,13 @@ from api.run.options import RunOptions
 from api.run.tool import PATHS, observe
 from domain import events as e
 from domain import gates
-from domain.decompose import Request, decompose
+from domain.analysis.patterns import Group, group_problems
 from domain.effort import Calibration
 from domain.errors import ParallelWorkersError, ReportError, ToolError
-from domain.grouping import Group, group_problems
 from domain.ids import SubtaskId, TaskId, short, subtask_id
 from domain.lifecycle import TaskState, more_to_come
 from domain.plan import Plan
+from domain.planning.decompose import Request, decompose
 from domain.problem import Problem, count_codes
 from domain.readers.reading import read
 from domain.readers.report import Report as ToolReport

@@ -8,8 +8,8 @@ import msgspec
 
 from api.run.tool import Tool
 from api.run.workers import WorkerSpec
-from domain.decompose import Strategy
 from domain.lifecycle import Limits
+from domain.planning.decompose import Strategy
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):

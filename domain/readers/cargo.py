@@ -13,9 +13,10 @@ import msgspec
 
 from domain.errors import ReportError
 from domain.problem import Applicability, Problem, Range, Severity, Suggestion
-from domain.readers.gather import Gathering, lines
+from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
+from domain.readers.source import Source
 
 _APPLICABILITY: Mapping[str, Applicability] = {"MachineApplicable": "safe", "MaybeIncorrect": "unsafe"}
 
@@ -74,7 +75,7 @@ def recognises(head: bytes) -> bool:
     return _RECOGNISED.search(head) is not None
 
 
-def read(data: bytes, tree: Tree) -> Report:
+def read(source: Source, tree: Tree) -> Report:
     """Read what cargo wrote.
 
     A problem whose place lies outside the tree (a macro of the standard library) is taken at the first place
@@ -85,7 +86,7 @@ def read(data: bytes, tree: Tree) -> Report:
     """
     gathering = Gathering("cargo")
     succeeded: bool | None = None
-    for number, line in lines(data):
+    for number, line in source.lines():
         try:
             record = _decode(line)
         except (msgspec.DecodeError, RecursionError) as error:

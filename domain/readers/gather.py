@@ -1,9 +1,8 @@
-"""What the readers share: lines with their numbers, and the gathering of records into a report."""
+"""What the readers share: the gathering of records into a report."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 import msgspec
 
@@ -14,13 +13,6 @@ from domain.readers.report import Damage, Report
 _REASON_LENGTH = 300
 
 
-def lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each line that is not blank, with its 1-based number, without splitting the input beforehand."""
-    for number, line in enumerate(io.BytesIO(data), start=1):
-        if not line.isspace():
-            yield number, line
-
-
 class Gathering:
     """Takes the records of one report one by one, folds duplicates, counts damage."""
 
@@ -29,7 +21,9 @@ class Gathering:
         self.tool = tool or report_format
         self.tool_version = ""
         self._problems: list[Problem] = []
-        self._seen: set[Hashable] = set()
+        # Hashes of 64 bits: the keys themselves would take more than the problems, and among a million of them two
+        # have the same hash with a chance of 1 in 37 million.
+        self._seen: set[int] = set()
         self._duplicates = 0
         self._damaged: list[Damage] = []
         self._sound = 0
@@ -41,7 +35,7 @@ class Gathering:
         `apart` is what tells two problems from each other beside tool, code, path, range and message.
         """
         self._sound += 1
-        key = (problem.code, problem.path, problem.range, problem.message, problem.tool, apart)
+        key = hash((problem.code, problem.path, problem.range, problem.message, problem.tool, apart))
         before = len(self._seen)
         self._seen.add(key)
         self._last_is_new = len(self._seen) > before

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import msgspec
 
 from domain.problem import Problem, Severity
-from domain.readers.gather import Gathering, lines
+from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
+from domain.readers.source import Source
 
 _TEXT = re.compile(
     r"(?P<path>.+?):(?:(?P<line>[0-9]{1,9}):(?:(?P<column>[0-9]{1,9}):)?"
@@ -51,7 +52,7 @@ def recognises(head: bytes) -> bool:
     return bool(_PYTHON_LINE.search(head) or _CLEAN.search(head))
 
 
-def read(data: bytes, tree: Tree) -> Report:
+def read(source: Source, tree: Tree) -> Report:
     """Read what mypy wrote, JSON and text lines alike.
 
     A note goes to the problem before it when that lies on the same line of the same file, and is left out
@@ -59,7 +60,7 @@ def read(data: bytes, tree: Tree) -> Report:
     """
     gathering = Gathering("mypy")
     last: tuple[str, int] | None = None
-    for number, text in _records(data):
+    for number, text in _records(source):
         try:
             record = _DECODER.decode(text) if text[:1] in (b"{", "{") else _from_text(text)
             last = _take(record, last, gathering, tree) if record else last
@@ -117,10 +118,10 @@ def _from_text(text: str | bytes) -> _Record | None:
     )
 
 
-def _records(data: bytes) -> Iterator[tuple[int, str | bytes]]:
+def _records(source: Source) -> Iterator[tuple[int, str | bytes]]:
     """Yield JSON lines as they are and text lines with their continuation, as `--pretty` wraps them."""
     number, whole = 0, ""
-    for at, raw in lines(data):
+    for at, raw in source.lines():
         line = "" if raw.startswith(b"{") else raw.decode("utf-8", "replace").rstrip("\r\n")
         if whole and line and _continues(whole, line):
             # Four spaces open the excerpt of the source and the carets below it.

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 import msgspec
 
 from domain.problem import Applicability, Problem, Range, Suggestion
-from domain.readers.gather import Gathering, lines
+from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
 from domain.readers.salvage import elements
+from domain.readers.source import Source
 
 _APPLICABILITY: Mapping[str, Applicability] = {"safe": "safe", "unsafe": "unsafe"}
 
@@ -61,15 +62,15 @@ def recognises(head: bytes) -> bool:
     return empty_array or all(key in head for key in (b'"filename"', b'"location"', b'"row"'))
 
 
-def read(data: bytes, tree: Tree) -> Report:
+def read(source: Source, tree: Tree) -> Report:
     """Read what ruff wrote; a syntax error, which has no code in older versions, has `invalid-syntax`."""
-    opening = _ARRAY_OPENS.match(data)
-    return _read_array(data, opening.end() - 1, tree) if opening else _read_lines(data, tree)
+    opening = _ARRAY_OPENS.match(source.head)
+    return _read_array(source.whole(), opening.end() - 1, tree) if opening else _read_lines(source, tree)
 
 
-def _read_lines(data: bytes, tree: Tree) -> Report:
+def _read_lines(source: Source, tree: Tree) -> Report:
     gathering = Gathering("ruff")
-    for number, line in lines(data):
+    for number, line in source.lines():
         if _CHATTER_LINE.match(line):
             gathering.skip()
         else:

@@ -12,10 +12,11 @@ from typing import TypeVar
 import msgspec
 
 from domain.problem import ColumnUnit, Problem, Range, Severity, Suggestion
-from domain.readers.gather import Gathering, lines
+from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
 from domain.readers.sarif_places import Artifact, ArtifactLocation, path_of
+from domain.readers.source import Source
 
 _RECOGNISED = re.compile(rb'"runs"\s*:\s*\[|"\$schema"\s*:\s*"[^"]*sarif')
 _PLACEHOLDER = re.compile(r"\{([0-9]{1,3})\}")
@@ -138,14 +139,14 @@ def recognises(head: bytes) -> bool:
     return _RECOGNISED.search(head) is not None
 
 
-def read(data: bytes, tree: Tree) -> Report:
+def read(source: Source, tree: Tree) -> Report:
     """Read one log or many.
 
     Left out are results that are suppressed, that the baseline calls absent, or that passed their check.
     SARIF does not say whether a fix is safe, so each counts as unsafe: apply it and look.
     """
     gathering = Gathering("sarif")
-    for number, text in _logs(data):
+    for number, text in _logs(source):
         try:
             log = _LOG.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -157,13 +158,16 @@ def read(data: bytes, tree: Tree) -> Report:
     return gathering.report()
 
 
-def _logs(data: bytes) -> Iterator[tuple[int, bytes]]:
+def _logs(source: Source) -> Iterator[tuple[int, bytes]]:
     """Yield each log with its first line; between the logs of a stream lie remarks of the compiler."""
-    stream = [(number, line) for number, line in lines(data) if line.startswith(b'{"')]
-    if any(line.rstrip().endswith(b"}") for _, line in stream):
-        yield from stream
+    if any(_is_log(line) for _, line in source.lines()):
+        yield from ((number, line) for number, line in source.lines() if line.startswith(b'{"'))
     else:
-        yield 1, data
+        yield 1, source.whole()
+
+
+def _is_log(line: bytes) -> bool:
+    return line.startswith(b'{"') and line.rstrip().endswith(b"}")
 
 
 class _LineFinder:

@@ -10,7 +10,7 @@ from domain import events as e
 from domain.brief import write_brief
 from domain.ids import SubtaskId
 from domain.lifecycle import AttemptNote, SubtaskState
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 from domain.problem import Problem, Range, Suggestion
 
 IMPORT = Suggestion(message="Remove unused import: `os`", applicability="safe")
@@ -25,7 +25,7 @@ def subtask(*, excluded: tuple[str, ...] = (), history: tuple[AttemptNote, ...] 
         phase=1,
         title="F401 in 2 files of pkg",
         reason="automatic fixes, split by file",
-        scope=Scope(
+        scope=TaskScope(
             files=("pkg/a.py", "pkg/b.py"), codes=("F401",), excluded_codes=excluded, time_budget_seconds=600.0
         ),
         problems=(0, 1),

@@ -12,7 +12,7 @@ import pytest
 
 from domain import events as e
 from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
-from domain.plan import Effort, Scope, WorkerCurvePoint
+from domain.plan import Effort, TaskScope, WorkerCurvePoint
 
 ISSUES: list[e.Issue] = [
     e.DependencyWait(required_worker="w2", resource="pkg/types.py"),
@@ -67,7 +67,7 @@ FROM_THE_SERVICE: list[e.ServiceEvent] = [
         phase=1,
         title="F401 in 2 files of pkg",
         reason="automatic fixes",
-        scope=Scope(files=("pkg/a.py", "pkg/b.py"), codes=("F401",), excluded_codes=("E501",)),
+        scope=TaskScope(files=("pkg/a.py", "pkg/b.py"), codes=("F401",), excluded_codes=("E501",)),
         problems=(0, 2),
         effort=Effort(p50=1.0, p80=2.0, p95=3.0, prior=1.0, basis="script prior 1 s"),
         priority=1,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain import gates
 from domain.events import GateEvaluated
-from domain.plan import Scope
+from domain.plan import TaskScope
 from domain.problem import Problem, Range
 
 LAW = settings(deadline=None, max_examples=100)
@@ -28,7 +28,7 @@ def problem(message: str = "`a` is missing", *, path: str = "a.py", code: str = 
     return Problem(tool="mypy", message=message, path=path, code=code, range=Range(line=line))
 
 
-SCOPE = Scope(files=("a.py", "b.py"), codes=("E1",))
+SCOPE = TaskScope(files=("a.py", "b.py"), codes=("E1",))
 
 
 # --- scope

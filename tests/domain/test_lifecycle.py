@@ -37,7 +37,7 @@ from domain.lifecycle import (
     newly_ready,
     unclaimable_reason,
 )
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 
 TASK = TaskId("boto-7k3mq9xd")
 START = datetime(2025, 1, 2, tzinfo=UTC)
@@ -53,7 +53,7 @@ def planned(*files: str, after: Sequence[int] = (), priority: int = 0, p50: floa
         phase=1,
         title="E1",
         reason="local edits",
-        scope=Scope(files=files, codes=("E1",)),
+        scope=TaskScope(files=files, codes=("E1",)),
         problems=(0,),
         effort=Effort(p50=p50, p80=2 * p50, p95=3 * p50),
         priority=priority,

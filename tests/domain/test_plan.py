@@ -6,13 +6,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.plan import Effort, Plan, PlannedSubtask, Scope, WorkerCurvePoint
+from domain.plan import Effort, Plan, PlannedSubtask, TaskScope, WorkerCurvePoint
 
 paths = st.sets(st.sampled_from(["a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg.py"]))
 
 
-def scope(*files: str) -> Scope:
-    return Scope(files=files, codes=("E1",))
+def scope(*files: str) -> TaskScope:
+    return TaskScope(files=files, codes=("E1",))
 
 
 def plan(title: str = "E1 in a.py") -> Plan:

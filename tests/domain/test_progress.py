@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 from domain.progress import Eta, eta, progress
 
 LAW = settings(deadline=None, max_examples=40)
@@ -41,7 +41,7 @@ def subtask(
         phase=1,
         title="E1",
         reason="local edits",
-        scope=Scope(files=tuple(files) or (f"{number}.py",), codes=("E1",)),
+        scope=TaskScope(files=tuple(files) or (f"{number}.py",), codes=("E1",)),
         problems=(number,),
         effort=Effort(p50=p50, p80=p50 * spread**0.5, p95=p50 * spread),
         priority=number,

@@ -10,7 +10,7 @@ import pytest
 
 from domain import events as e
 from domain.ids import StreamId, TaskId, WorkerId
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 from eventstore.ledger import Ledger
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -96,7 +96,7 @@ class History:
                     phase=phase,
                     title=f"subtask {number}",
                     reason="one file",
-                    scope=Scope(files=(f"{number}.py",), codes=("E1",)),
+                    scope=TaskScope(files=(f"{number}.py",), codes=("E1",)),
                     problems=(number, number + 100),
                     effort=Effort(p50=seconds, p80=2 * seconds, p95=3 * seconds, prior=prior),
                     priority=0,

@@ -34,7 +34,7 @@ from domain.lifecycle import (
     fold,
     more_to_come,
 )
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 from domain.progress import progress
 from eventstore.ledger import Ledger
 from projections.report import build_report
@@ -121,7 +121,7 @@ class Chance:
                     phase=phase,
                     title=f"subtask {first + number}",
                     reason="by lot",
-                    scope=Scope(files=files, codes=("E1",)),
+                    scope=TaskScope(files=files, codes=("E1",)),
                     problems=tuple(range(source.randrange(5))),
                     effort=Effort(p50=p50, p80=2 * p50, p95=3 * p50, prior=p50),
                     priority=source.randrange(3),

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from api.cli.tables import codes_table, plan_table, report_table, span, styled
-from domain.plan import Effort, Plan, PlannedSubtask, Scope
+from domain.plan import Effort, Plan, PlannedSubtask, TaskScope
 from projections.report import RunReport
 
 
@@ -35,7 +35,7 @@ def _plan(subtasks: int, reasons: list[str]) -> Plan:
             PlannedSubtask(
                 title=f"title {number} [bold]",
                 reason=reasons[number % len(reasons)],
-                scope=Scope(files=("a.py",), codes=("F401",)),
+                scope=TaskScope(files=("a.py",), codes=("F401",)),
                 problems=(number,),
                 effort=effort,
                 priority=number,

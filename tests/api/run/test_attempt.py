@@ -13,7 +13,7 @@ from api.run.workers import worker_from
 from domain import events as e
 from domain.ids import SubtaskId, WorkerId
 from domain.lifecycle import SubtaskState
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 
 
 async def _attempt(
@@ -29,7 +29,7 @@ async def _attempt(
         phase=1,
         title="F401 in a.py",
         reason="one file",
-        scope=Scope(files=("a.py",), codes=("F401",), time_budget_seconds=budget_seconds),
+        scope=TaskScope(files=("a.py",), codes=("F401",), time_budget_seconds=budget_seconds),
         problems=(),
         effort=Effort(p50=1.0, p80=2.0, p95=3.0),
         priority=0,

@@ -18,7 +18,7 @@ from api.run.workers import RUFF_FIX
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import Accept, Claim, Limits, Report
-from domain.plan import Effort, Scope
+from domain.plan import Effort, TaskScope
 from eventstore.clock import SystemClock
 from eventstore.ledger import Ledger
 
@@ -44,7 +44,7 @@ def planned(*files: str) -> e.SubtaskPlanned:
         phase=1,
         title=f"mend {files[0]}",
         reason="local edits",
-        scope=Scope(files=files, codes=("E1",)),
+        scope=TaskScope(files=files, codes=("E1",)),
         problems=(0,),
         effort=Effort(p50=1.0, p80=2.0, p95=3.0),
         priority=0,

@@ -17,11 +17,11 @@ from typing import Literal, get_args
 import msgspec
 
 from domain import effort as efforts
+from domain.analysis.patterns import Group
 from domain.effort import Calibration, UnitKind, WorkerKind
-from domain.grouping import Group
-from domain.plan import Effort, Plan, PlannedSubtask, Scope, WorkerCurvePoint
+from domain.plan import Effort, Plan, PlannedSubtask, TaskScope, WorkerCurvePoint
+from domain.planning.schedule import Job, simulate
 from domain.problem import Problem
-from domain.schedule import Job, simulate
 
 Strategy = Literal["auto", "root-cause", "code", "file", "directory"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -260,7 +260,7 @@ def _subtask(
         # Postgres keeps no NUL, and a tool's message may hold one.
         title=_title(content, sorted(files), codes).replace("\0", "?"),
         reason=_reason(content),
-        scope=Scope(
+        scope=TaskScope(
             files=tuple(sorted(files)),
             codes=tuple(sorted(codes)),
             excluded_codes=tuple(sorted(present - codes)),

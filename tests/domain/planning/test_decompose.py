@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.decompose import STRATEGIES, Request, Strategy, decompose
+from domain.analysis.patterns import Group, group_problems
 from domain.effort import Calibration
-from domain.grouping import Group, group_problems
 from domain.plan import Plan, PlannedSubtask
+from domain.planning.decompose import STRATEGIES, Request, Strategy, decompose
 from domain.problem import Applicability, Problem, Suggestion
 
 LAW = settings(deadline=None, max_examples=60)
@@ -237,8 +237,8 @@ def test_a_time_budget_that_was_given_holds_for_every_subtask_as_it_is(
 
 
 _IN_ANOTHER_PROCESS = """
-from domain.decompose import Request, decompose
-from domain.grouping import group_problems
+from domain.planning.decompose import Request, decompose
+from domain.analysis.patterns import group_problems
 from domain.problem import Problem
 
 problems = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.schedule import Job, Schedule, simulate
+from domain.planning.schedule import Job, Schedule, simulate
 
 LAW = settings(deadline=None, max_examples=100)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.grouping import Group, group_problems
+from domain.analysis.patterns import Group, group_problems
 from domain.problem import Applicability, Problem, Suggestion
 
 LAW = settings(deadline=None, max_examples=100)

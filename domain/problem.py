@@ -57,6 +57,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     #: Further text that the tool attached (notes, hints), one entry each.
     related: tuple[str, ...] = ()
     tool_version: str = ""
+    #: The function, class or test that encloses the place, where the tool names it: `pkg.module.Class.method`.
+    symbol: str = ""
 
     @property
     def template(self) -> str:

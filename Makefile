@@ -48,6 +48,14 @@ bench: setup ## Measure runs with 1, 2 and 8 workers beside ruff alone, three ti
 bench-ledger: setup ## Measure the ledger beside plain INSERT, COPY and eventsourcing (a quarter of an hour, 6 GB)
 	$(BIN)/python benchmarks/ledger
 
+.PHONY: bench-decompose
+bench-decompose: setup ## Measure the readers beside decoding; PW_BENCH_DATA names a folder with reports (a minute)
+	$(BIN)/python benchmarks/decompose
+
+.PHONY: bench-plans
+bench-plans: setup ## Measure the plans by simulation, and carried out on three published trees
+	$(BIN)/python benchmarks/decompose/plans.py
+
 .PHONY: mutants
 mutants: setup ## Break the ledger on purpose, one fault at a time, and see which test notices
 	$(BIN)/python benchmarks/mutants.py

@@ -17,6 +17,8 @@ from domain.plan import Effort
 WorkerKind = Literal["script", "agent"]
 """A deterministic program on this machine, or something that thinks."""
 
+WORKER_KINDS: tuple[WorkerKind, ...] = ("script", "agent")
+
 UnitKind = Literal["automatic", "cause", "local"]
 """An edit that the tool offers; one cause that shows in several files; edits that are local to a file."""
 

@@ -13,7 +13,8 @@ from uuid import UUID
 import msgspec
 
 from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
-from domain.plan import Effort, TaskScope, WorkerCurvePoint
+from domain.plan import Effort, WorkerCurvePoint
+from domain.scope import TaskScope
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
@@ -241,6 +242,8 @@ class SubtaskAccepted(Body, frozen=True, kw_only=True, tag="subtask_accepted"):
     commit: str
     files_changed: int
     summary: str = ""
+    #: Which files, ascending; not recorded by early releases.
+    files: tuple[str, ...] = ()
 
 
 class SubtaskRejected(Body, frozen=True, kw_only=True, tag="subtask_rejected"):

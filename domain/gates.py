@@ -6,11 +6,12 @@ Each takes facts that somebody else gathered (a diff, two observations, an exit 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from domain.comparison import Fate, compare
 from domain.events import GateEvaluated
-from domain.plan import TaskScope
 from domain.problem import Problem
+from domain.scope import TaskScope
 
 SCOPE, NO_NEW_PROBLEMS, EFFECT, COMMAND, MERGE = "scope", "no new problems", "effect", "command", "merge"
 
@@ -23,16 +24,9 @@ def scope_gate(scope: TaskScope, changed: Sequence[str]) -> GateEvaluated:
     return GateEvaluated(gate=SCOPE, passed=not outside, score=round(score, 4), detail=detail)
 
 
-def new_problems(before: Iterable[Problem], after: Iterable[Problem]) -> list[Problem]:
+def new_problems(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
     """List the problems of `after` that `before` has not, by fingerprint, each as often as it is new."""
-    known = Counter(problem.fingerprint for problem in before)
-    new: list[Problem] = []
-    for problem in after:
-        if known[problem.fingerprint] > 0:
-            known[problem.fingerprint] -= 1
-        else:
-            new.append(problem)
-    return new
+    return _not_persisting(after, compare(before, after).after)
 
 
 def no_new_problems_gate(
@@ -43,8 +37,9 @@ def no_new_problems_gate(
     A message that changes its wording with its neighbours would look new, so a new problem is forgiven where
     the same file has lost one of the same code. Codes in `unmasked_allowed` may rise freely.
     """
-    new = new_problems(before, after)
-    gone = Counter((problem.path, problem.code) for problem in new_problems(after, before))
+    comparison = compare(before, after)
+    new = _not_persisting(after, comparison.after)
+    gone = Counter((problem.path, problem.code) for problem in _not_persisting(before, comparison.before))
     worse: list[Problem] = []
     for problem in new:
         place = (problem.path, problem.code)
@@ -92,6 +87,10 @@ def merge_gate(conflicts: Sequence[str]) -> GateEvaluated:
     """The work must merge into the branch; a conflict shows a dependency that the plan did not know."""
     detail = f"hidden dependency, conflict in {_listed(conflicts)}" if conflicts else ""
     return GateEvaluated(gate=MERGE, passed=not conflicts, score=0.0 if conflicts else 1.0, detail=detail)
+
+
+def _not_persisting(problems: Sequence[Problem], fates: Sequence[Fate]) -> list[Problem]:
+    return [problem for problem, fate in zip(problems, fates, strict=True) if fate != "persisting"]
 
 
 def _listed(paths: Sequence[str]) -> str:

@@ -291,6 +291,7 @@ class Accept(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     commit: str
     files_changed: int
+    files: tuple[str, ...] = ()
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,10 +327,10 @@ def unclaimable_reason(state: TaskState, subtask: SubtaskState) -> str | None:
         return f"{short(subtask.id)} waits for {', '.join(map(short, waiting))}"
     if subtask.status != "ready":
         return f"{short(subtask.id)} is {subtask.status}"
-    files = frozenset(subtask.plan.scope.files)
+    files = subtask.plan.scope.holds
     for other in state.subtasks.values():
-        if other.status in LIVE and not files.isdisjoint(other.plan.scope.files):
-            held = min(files.intersection(other.plan.scope.files))
+        if other.status in LIVE and not files.isdisjoint(other.plan.scope.holds):
+            held = min(files & other.plan.scope.holds)
             return f"{short(subtask.id)} shares {held} with {short(other.id)}, which {other.worker_id} holds"
     return None
 
@@ -384,9 +385,9 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Decision]
             _check_reported(subtask)
             failed = e.Failed(error=f"{gate}: {reason}")
             events = [e.SubtaskRejected(gate=gate, reason=reason), *_after_failure(subtask, limits, failed)]
-        case Accept(commit=commit, files_changed=changed):
+        case Accept(commit=commit, files_changed=changed, files=files):
             _check_reported(subtask)
-            events = [e.SubtaskAccepted(commit=commit, files_changed=changed, summary=subtask.note)]
+            events = [e.SubtaskAccepted(commit=commit, files_changed=changed, summary=subtask.note, files=files)]
         case _:
             assert_never(command)
     return [(body, subtask.epoch, subtask.worker_id) for body in events]

@@ -1,11 +1,12 @@
-"""What a decomposition yields: scopes, efforts, subtasks, and the plan that holds them."""
+"""What a decomposition yields: efforts, subtasks, and the plan that holds them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 
 import msgspec
+
+from domain.scope import TaskScope
 
 
 class Effort(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,24 +19,6 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     prior: float = 0.0
     #: Where the figures come from, in words.
     basis: str = ""
-
-
-class TaskScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one worker may touch."""
-
-    #: Paths relative to the root of the tree; the worker's diff must stay inside them.
-    files: tuple[str, ...]
-    #: The problem codes to be removed.
-    codes: tuple[str, ...]
-    #: Codes present in these files that belong to another subtask: not to be touched.
-    excluded_codes: tuple[str, ...] = ()
-    #: Active time after which the worker is stopped, in seconds.
-    time_budget_seconds: float = 1800.0
-
-    def files_outside(self, paths: Iterable[str]) -> tuple[str, ...]:
-        """List those of the paths that lie outside the scope, sorted."""
-        allowed = frozenset(self.files)
-        return tuple(sorted(path for path in paths if path not in allowed))
 
 
 class PlannedSubtask(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +35,58 @@ class PlannedSubtask(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     #: Numbers (counted from 0 within the plan) of subtasks that must be accepted before.
     depends_on: tuple[int, ...] = ()
+    #: The subtasks of one wave may run at once, as far as they share no lane; a wave waits for those before it.
+    wave: int = 1
+    #: Subtasks of one lane share files: never two of them at once. None where nobody shares any.
+    lane: int | None = None
 
 
 class WorkerCurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     """What a number of workers would take for the plan, by simulation."""
 
     workers: int
+    #: The median over draws from the estimates' spread.
     makespan_seconds: float
+    #: Four in five runs take no longer.
+    p80_seconds: float = 0.0
+    #: What this worker saves beside one worker less, at the median.
+    saves_seconds: float = 0.0
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """Two subtasks of a plan that would get into each other's way if they ran at once."""
+
+    #: Numbers of the subtasks, counted from 0.
+    first: int
+    second: int
+    #: How many files both change.
+    files: int
+    #: Chance that merging the second onto the first fails, 0 to 1.
+    risk: float
+    #: Why, in words, where it is not the files that they share.
+    reason: str = ""
+
+
+class PlanPhase(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage of the whole work."""
+
+    name: str
+    #: What belongs to it, in words.
+    meaning: str
+    problems: int
+    #: Share of all problems that are to be worked on, 0 to 1.
+    share: float
+    effort_seconds: float
+
+
+class StrategyOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy would make of the same problems, by simulation."""
+
+    strategy: str
+    subtasks: int
+    makespan_seconds: float
+    #: Merges that would fail if everything ran at once, as an expectation.
+    conflicts: float
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +100,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     curve: tuple[WorkerCurvePoint, ...]
     #: Problems that no subtask takes (no place in the tree, or not for this kind of worker).
     left_out: tuple[int, ...] = ()
+    #: Why this strategy, in words.
+    strategy_reason: str = ""
+    #: The strategies that were weighed, the chosen one among them; only the chosen one where it was asked for.
+    outcomes: tuple[StrategyOutcome, ...] = ()
+    #: The pairs at risk, the riskiest first, at most a hundred; lanes keep them from running at once.
+    conflicts: tuple[Conflict, ...] = ()
+    #: Merges that would fail without lanes, as an expectation over all pairs.
+    expected_conflicts: float = 0.0
+    phases: tuple[PlanPhase, ...] = ()
 
     @property
     def plan_hash(self) -> str:

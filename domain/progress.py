@@ -83,7 +83,7 @@ def eta(state: TaskState, now: datetime, workers: int) -> Eta | None:
         jobs = [
             Job(
                 seconds=_draw(subtask, bias, now, source),
-                files=frozenset(subtask.plan.scope.files),
+                files=subtask.plan.scope.holds,
                 depends_on=tuple(places[d] for d in subtask.plan.depends_on if d in places),
                 priority=subtask.plan.priority,
             )

@@ -9,6 +9,8 @@ import typer
 
 from api.cli.ledger.app import app as ledger
 from api.cli.migrate import migrate
+from api.cli.planning.analyze import analyze
+from api.cli.planning.decompose import decompose
 from api.cli.psql import psql
 from api.cli.run import run
 from api.cli.status import status, watch
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.command()(analyze)
+app.command()(decompose)
 app.command()(status)
 app.command()(watch)
 app.command()(migrate)

@@ -53,7 +53,9 @@ class Narrator:
         state = self.state()
         if state is None or self._quiet:
             return
-        err.print(plan_table(plan, observation.phase, len(state.subtasks) - len(plan.subtasks) + 1))
+        err.print(
+            plan_table(plan, title=f"Round {observation.phase}: ", first=len(state.subtasks) - len(plan.subtasks) + 1)
+        )
         self._say(f"recommended workers: {plan.recommended_workers} ({plan.recommendation})")
         if plan.left_out:
             self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")

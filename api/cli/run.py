@@ -14,7 +14,7 @@ import typer
 from api.cli.console import err, one_line_errors, out, print_json
 from api.cli.live import LiveView
 from api.cli.narrator import Narrator
-from api.cli.options import DatabaseUrl, Output, OutputFormat
+from api.cli.options import DatabaseUrl, Output, OutputFormat, strategy_named
 from api.cli.tables import codes_table, report_table
 from api.run.coordinator import GivenReport
 from api.run.options import RunOptions
@@ -23,7 +23,7 @@ from api.run.tool import Tool, command_tool, preset_tool
 from api.run.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
 from domain.errors import ReportError, UsageError
 from domain.lifecycle import Limits
-from domain.planning.decompose import STRATEGIES, Strategy
+from domain.planning.request import STRATEGIES
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
 from eventstore.postgres.database import open_database
@@ -83,7 +83,7 @@ def run(
             options = RunOptions(
                 tool=chosen,
                 worker=_worker(worker, chosen, shell=shell),
-                strategy=_strategy(strategy),
+                strategy=strategy_named(strategy),
                 jobs=jobs,
                 gates=tuple(gate or ()),
                 time_budget_seconds=time_budget,
@@ -117,13 +117,6 @@ def _refuse_other_options(context: typer.Context) -> None:
 
 
 # --- what was asked for ---------------------------------------------------------------------------------
-
-
-def _strategy(name: str) -> Strategy:
-    for strategy in STRATEGIES:
-        if strategy == name:
-            return strategy
-    raise UsageError(f"unknown strategy {name!r}: {', '.join(STRATEGIES)}")
 
 
 def _given_report(problems: Path | None, report_format: str) -> GivenReport | None:

@@ -48,7 +48,7 @@ def styled(status: str) -> Text:
     return Text(status, style=_STYLES.get(status, ""))
 
 
-def _table(title: str, *columns: str, right: Sequence[str] = (), prose: str = "") -> Table:
+def make_table(title: str, *columns: str, right: Sequence[str] = (), prose: str = "") -> Table:
     """Make a table in which only the column `prose` is ever wrapped."""
     table = Table(
         title=title,
@@ -61,16 +61,17 @@ def _table(title: str, *columns: str, right: Sequence[str] = (), prose: str = ""
     )
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        table.add_column(column, justify=justify, no_wrap=column != prose, overflow="fold")
+        wide = column == prose
+        table.add_column(column, justify=justify, no_wrap=not wide, overflow="fold", min_width=24 if wide else None)
     return table
 
 
-def plan_table(plan: Plan, phase: int, first: int) -> RenderableType:
+def plan_table(plan: Plan, *, title: str = "", first: int = 1) -> RenderableType:
     """Show the subtasks of a plan, numbered from `first`, and below them the reasons, each once."""
-    table = _table(
-        f"Round {phase}: {len(plan.subtasks)} subtasks ({plan.strategy})",
-        "#", "what", "files", "problems", "codes", "effort P50/P80", "why",
-        right=("#", "files", "problems", "codes"), prose="what",
+    table = make_table(
+        f"{title}{len(plan.subtasks):,} subtasks ({plan.strategy})",
+        "#", "what", "files", "problems", "codes", "wave", "effort P50/P80", "why",
+        right=("#", "files", "problems", "codes", "wave"), prose="what",
     )  # fmt: skip
     letters: dict[str, str] = {}
     for number, subtask in enumerate(plan.subtasks[:_ROWS_MAX], start=first):
@@ -81,6 +82,7 @@ def plan_table(plan: Plan, phase: int, first: int) -> RenderableType:
             str(len(subtask.scope.files)),
             str(len(subtask.problems)),
             str(len(subtask.scope.codes)),
+            str(subtask.wave),
             f"{span(subtask.effort.p50)} / {span(subtask.effort.p80)}",
             letter,
         )
@@ -98,7 +100,7 @@ def _letter(number: int) -> str:
 
 def codes_table(report: RunReport) -> Table:
     """Show the problems before and after, per code."""
-    table = _table("Problems", "code", "before", "after", "removed", right=("before", "after", "removed"))
+    table = make_table("Problems", "code", "before", "after", "removed", right=("before", "after", "removed"))
     codes = sorted({*report.before, *report.after}, key=lambda code: (-report.before.get(code, 0), code))
     for code in codes[:_ROWS_MAX]:
         before, after = report.before.get(code, 0), report.after.get(code, 0)
@@ -138,7 +140,7 @@ def report_table(report: RunReport) -> Table:
 
 def subtasks_table(state: TaskState) -> Table:
     """Show the subtasks of a task with their states."""
-    table = _table(
+    table = make_table(
         "Subtasks", "#", "round", "state", "worker", "done", "problems", "tries", "worked", "what",
         right=("#", "round", "done", "problems", "tries", "worked"), prose="what",
     )  # fmt: skip
@@ -159,7 +161,7 @@ def subtasks_table(state: TaskState) -> Table:
 
 def tasks_table(tasks: Sequence[TaskProgress]) -> Table:
     """Show the tasks of the ledger."""
-    table = _table(
+    table = make_table(
         "Tasks", "task", "state", "since (UTC)", "done", "accepted", "held", "problems",
         right=("done", "accepted", "held", "problems"),
     )  # fmt: skip

@@ -20,18 +20,21 @@ import msgspec
 from api.run.checks import Baseline, run_gate
 from api.run.crew import Crew
 from api.run.git import Repository
+from api.run.imports import imports_of
 from api.run.journal import Draft, Journal, subtask_drafts
 from api.run.options import RunOptions
 from api.run.tool import PATHS, observe
 from domain import events as e
 from domain import gates
-from domain.analysis.patterns import Group, group_problems
-from domain.effort import Calibration
+from domain.analysis.dependencies import DependencyAnalyzer
+from domain.analysis.patterns import Group, PatternRecognizer
 from domain.errors import ParallelWorkersError, ReportError, ToolError
+from domain.experience import Experience
 from domain.ids import SubtaskId, TaskId, short, subtask_id
 from domain.lifecycle import TaskState, more_to_come
 from domain.plan import Plan
-from domain.planning.decompose import Request, decompose
+from domain.planning.decompose import decompose
+from domain.planning.request import Request
 from domain.problem import Problem, count_codes
 from domain.readers.reading import read
 from domain.readers.report import Report as ToolReport
@@ -70,7 +73,7 @@ class Coordinator:
         artifacts: ArtifactStore,
         folder: Path,
         cores: int,
-        calibration: Calibration,
+        experience: Experience,
         observer: Observer,
     ) -> None:
         self._repository = repository
@@ -79,7 +82,7 @@ class Coordinator:
         self._artifacts = artifacts
         self._folder = folder
         self._cores = cores
-        self._calibration = calibration
+        self._experience = experience
         self._observer = observer
         self._problems: Sequence[Problem] = ()
         self._baseline = Baseline(())
@@ -143,8 +146,8 @@ class Coordinator:
         if (reason := self._stall_reason(phase, before, report.problems, len(targeted))) is not None:
             await self._end_stalled(reason)
             return False
-        groups = group_problems(report.problems, targeted, unsafe=self._unsafe)
-        plan = decompose(report.problems, groups, self._request())
+        groups = PatternRecognizer().recognise(report.problems, targeted, unsafe=self._unsafe).groups
+        plan = decompose(report.problems, groups, self._request(), await self._analyzer(groups))
         if not plan.subtasks:
             await self._end_stalled(f"none of the {len(targeted)} problems that are left names a file")
             return False
@@ -274,9 +277,16 @@ class Coordinator:
             worker=worker.kind,
             workers=self._options.jobs,
             cores=self._cores if worker.cpu_bound else None,
-            calibration=self._calibration,
+            calibration=self._experience.calibration,
             time_budget_seconds=self._options.time_budget_seconds,
         )
+
+    async def _analyzer(self, groups: Sequence[Group]) -> DependencyAnalyzer:
+        """Know what imports what among the files that are to be worked on, and what has changed together."""
+        files = await self._repository.files(self._state.head)
+        touched = {path for group in groups for path in group.files}
+        graph = await asyncio.to_thread(imports_of, self._folder / "observe", files, touched)
+        return DependencyAnalyzer(graph, self._experience.co_change)
 
     @property
     def _unsafe(self) -> bool:

@@ -173,7 +173,13 @@ class Crew:
             await self._journal.command(release, *verdict.gates, gate)
             return
         commit = await self._repository.commit_tree(tree, head, message)
-        accept = Accept(subtask_id=subtask.id, epoch=subtask.epoch, commit=commit, files_changed=len(verdict.changed))
+        accept = Accept(
+            subtask_id=subtask.id,
+            epoch=subtask.epoch,
+            commit=commit,
+            files_changed=len(verdict.changed),
+            files=tuple(sorted(verdict.changed)),
+        )
         await self._journal.command(accept, *verdict.gates, gate)
         if self._options.tool.scoped:
             self._baseline.replace(subtask.plan.scope.files, verdict.after)

@@ -9,7 +9,7 @@ import msgspec
 from api.run.tool import Tool
 from api.run.workers import WorkerSpec
 from domain.lifecycle import Limits
-from domain.planning.decompose import Strategy
+from domain.planning.request import Strategy
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):

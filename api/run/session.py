@@ -30,6 +30,7 @@ from domain.errors import (
     ToolError,
     UnknownTaskError,
 )
+from domain.experience import Experience
 from domain.ids import TaskId, new_task_id
 from domain.lifecycle import TaskState, fold
 from eventstore.artifacts import ArtifactStore
@@ -38,6 +39,7 @@ from eventstore.ledger import Ledger
 from eventstore.postgres.connection import Connection, unreachable
 from eventstore.tasks import LAST, pick_task
 from eventstore.transfer.archive import TASK_LOCK
+from projections.co_change import co_change
 from projections.history import calibration
 from projections.report import RunReport, build_report
 
@@ -166,7 +168,10 @@ class Session:
             artifacts=ArtifactStore(connection),
             folder=self._runs / state.id,
             cores=processors(),
-            calibration=await calibration(connection, options.worker.name, cpu_bound=options.worker.cpu_bound),
+            experience=Experience(
+                calibration=await calibration(connection, options.worker.name, cpu_bound=options.worker.cpu_bound),
+                co_change=await co_change(connection, state.submitted.repository),
+            ),
             observer=self._observer,
         )
         self._opened(journal)

@@ -1,261 +1,198 @@
-"""From groups to subtasks: one root cause in one head, no two live subtasks in one file, equal loads.
-
-The measured reason for splitting by file and not by code: on a published tree (boto 2.49.0) with 41,401
-violations of 20 rules, one branch per rule made 11 of 20 branches conflict when merged, rules packed on 8
-workers 7 of 8, files split over 8 workers none, and that result equalled the one of a single worker. One rule
-also held 71 % of all violations, so rules alone cannot balance.
-"""
+"""From groups to a plan: the strategy, the subtasks, who waits for whom, and for how many workers."""
 
 from __future__ import annotations
 
-import heapq
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, get_args
+from functools import cache
 
 import msgspec
 
-from domain import effort as efforts
+from domain.analysis.dependencies import DependencyAnalyzer
 from domain.analysis.patterns import Group
-from domain.effort import Calibration, UnitKind, WorkerKind
-from domain.plan import Effort, Plan, PlannedSubtask, TaskScope, WorkerCurvePoint
-from domain.planning.schedule import Job, simulate
+from domain.plan import Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
+from domain.planning.arrangement import Arrangement, arrange, lanes, waves
+from domain.planning.conflicts import predict
+from domain.planning.makespan import effort_of, makespan
+from domain.planning.packing import Packing
+from domain.planning.phases import plan_phases
+from domain.planning.recommendation import recommend, spell
+from domain.planning.request import Request, Strategy
+from domain.planning.units import Bin, files_of, holds_of, kind_of, units_of
 from domain.problem import Problem
+from domain.scope import TaskScope
 
-Strategy = Literal["auto", "root-cause", "code", "file", "directory"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
-
-#: Subtasks a worker should get on average: enough that the last to finish does not keep the others waiting.
-_SUBTASKS_PER_WORKER = 2
-#: A subtask above this is split where it can be: an agent loses the thread, a brief its reader (seconds).
-_EFFORT_MAX: dict[WorkerKind, float] = {"script": 120.0, "agent": 1800.0}
-#: A subtask below this is not worth its worktree, gates and merge (seconds).
-_EFFORT_MIN: dict[WorkerKind, float] = {"script": 2.0, "agent": 240.0}
-#: What a subtask costs besides its work: worktree, gates, merge (seconds, one after the other in the merge).
-_OVERHEAD: dict[WorkerKind, float] = {"script": 0.5, "agent": 5.0}
+#: A subtask's budget, in seconds, where nobody gave one and the estimate does not ask for more.
 _TIME_BUDGET_SECONDS = 1800.0
-_WORKERS_MAX = 16
-#: A further worker must save at least this share of the whole to be recommended.
-_WORTHWHILE = 0.05
+
+#: What a missing dependency is added to.
+_MANIFESTS = ("Cargo.toml", "pyproject.toml", "package.json", "tsconfig.json", "CMakeLists.txt", "Makefile")
+
+#: Where so many further workers together save less than this share of what one takes, no more are tried.
+_LOOK_AHEAD, _NOTHING = 4, 0.01
+
+#: `auto` leaves the cause whole unless another strategy is faster by more than this share.
+_CLEARLY_FASTER = 0.1
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decomposition must know besides the problems."""
-
-    strategy: Strategy = "auto"
-    worker: WorkerKind = "agent"
-    #: Workers that will run; None asks for the recommendation.
-    workers: int | None = None
-    #: Processors of this machine where the worker keeps one busy; None where it mostly waits.
-    cores: int | None = None
-    calibration: Calibration = Calibration()
-    #: Time budget of a subtask, in seconds; None takes half an hour, or the estimate's P95 where that is more.
-    time_budget_seconds: float | None = None
-
-
-class Unit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is never split: a cause, or what one place holds."""
-
-    kind: UnitKind
-    title: str
-    problems: tuple[int, ...]
-    files: frozenset[str]
-    codes: frozenset[str]
-    #: Seconds it adds to a subtask.
-    weight: float
-
-
-Bin = list[Unit]
-
-
-def decompose(problems: Sequence[Problem], groups: Sequence[Group], request: Request) -> Plan:
+def decompose(
+    problems: Sequence[Problem],
+    groups: Sequence[Group],
+    request: Request,
+    analyzer: DependencyAnalyzer | None = None,
+) -> Plan:
     """Turn groups into a plan; the same input always gives the same plan.
 
+    `analyzer` is one that knows the tree's imports, or what has changed together, where these are known.
     Problems without a place in the tree are left out: nobody can be given a file that is not named.
+    Raises `UsageError` where the CODEOWNERS file is malformed.
     """
-    placed = [index for group in groups for index in group.problems if problems[index].path]
-    units = _units(problems, groups, request)
-    top = min(_WORKERS_MAX, max(len(units), 1))
-    curve = tuple(
-        WorkerCurvePoint(workers=n, makespan_seconds=round(_makespan(_pack(units, n, request), n, request), 3))
-        for n in range(1, top + 1)
-    )
-    recommended, why = _recommend(curve, request.cores)
-    bins = _pack(units, request.workers or recommended, request)
+    candidates = _candidates(problems, groups, request, analyzer or DependencyAnalyzer())
+    chosen, reason, outcomes = _choose(problems, candidates, request)
+    curve = _curve(chosen, request)
+    recommended, why = recommend(curve, request.cores)
+    arrangement = chosen.arranged(request.workers or recommended)
+    conflicts, expected = predict(problems, _edited(arrangement))
     targeted = {index for group in groups for index in group.problems}
     return Plan(
-        strategy="root-cause" if request.strategy == "auto" else request.strategy,
-        subtasks=_subtasks(problems, bins, request),
+        strategy=chosen.strategy,
+        subtasks=_subtasks(problems, arrangement, request),
         recommended_workers=recommended,
         recommendation=why,
         curve=curve,
-        left_out=tuple(sorted(targeted.difference(placed))),
+        left_out=tuple(sorted(index for index in targeted if not problems[index].path)),
+        strategy_reason=reason,
+        outcomes=outcomes,
+        conflicts=(*conflicts, *arrangement.likely_conflicts),
+        expected_conflicts=expected,
+        phases=plan_phases(problems, groups, request),
     )
 
 
-# --- units: what is never split -------------------------------------------------------------------------
+# --- the strategy ---------------------------------------------------------------------------------------
 
 
-def _units(problems: Sequence[Problem], groups: Sequence[Group], request: Request) -> list[Unit]:
-    match request.strategy:
-        case "code":
-            return _units_by(problems, groups, request, lambda problem: problem.code or "no code")
-        case "file":
-            return _units_by(problems, groups, request, lambda problem: problem.path)
-        case "directory":
-            return _units_by(problems, groups, request, lambda problem: posixpath.dirname(problem.path) or ".")
-        case _:
-            causes = [_cause_unit(problems, group, request) for group in groups if group.kind == "cause"]
-            others = [group for group in groups if group.kind != "cause"]
-            local = _units_by(problems, others, request, lambda problem: problem.path)
-            return [unit for unit in causes if unit.problems] + local
+class _Candidate:
+    """A strategy, its units, and what they would be packed into for any number of workers."""
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        groups: Sequence[Group],
+        request: Request,
+        strategy: Strategy,
+        analyzer: DependencyAnalyzer,
+    ) -> None:
+        self.strategy = strategy
+        units = units_of(problems, groups, request, strategy)
+        self.units = len(units)
+        packing = Packing(units, request, strategy)
+        self.arranged: Callable[[int], Arrangement] = cache(
+            lambda workers: arrange(packing.for_workers(workers), analyzer)
+        )
 
 
-def _units_by(
-    problems: Sequence[Problem], groups: Sequence[Group], request: Request, key: Callable[[Problem], str]
-) -> list[Unit]:
-    members: defaultdict[str, list[int]] = defaultdict(list)
-    automatic: defaultdict[str, bool] = defaultdict(lambda: True)
-    for group in groups:
-        for index in group.problems:
-            if problems[index].path:
-                members[key(problems[index])].append(index)
-                automatic[key(problems[index])] &= group.kind == "automatic"
-    return [
-        _unit(problems, "automatic" if automatic[name] else "local", name, indices, request)
-        for name, indices in sorted(members.items())
-    ]
+def _candidates(
+    problems: Sequence[Problem], groups: Sequence[Group], request: Request, analyzer: DependencyAnalyzer
+) -> list[_Candidate]:
+    strategies: tuple[Strategy, ...] = (request.strategy,)
+    if request.strategy == "auto":
+        strategies = ("root-cause", "file", "directory", "code")
+        if request.code_owners.strip():
+            strategies = (*strategies, "owner")
+    return [_Candidate(problems, groups, request, strategy, analyzer) for strategy in strategies]
 
 
-def _cause_unit(problems: Sequence[Problem], group: Group, request: Request) -> Unit:
-    placed = [index for index in group.problems if problems[index].path]
-    return _unit(problems, "cause", group.cause, placed, request)
+def _choose(
+    problems: Sequence[Problem], candidates: Sequence[_Candidate], request: Request
+) -> tuple[_Candidate, str, tuple[StrategyOutcome, ...]]:
+    """Choose the fastest by simulation, and root-cause where nothing is clearly faster."""
+    if len(candidates) == 1:
+        return candidates[0], "asked for", ()
+    first = candidates[0]
+    workers = request.workers or min(request.workers_max, max(first.units, 1))
+    outcomes = [_outcome(problems, candidate, workers, request) for candidate in candidates]
+    fastest = min(outcomes, key=lambda outcome: outcome.makespan_seconds)
+    by_cause = outcomes[0]
+    keeps = by_cause.makespan_seconds * (1 - _CLEARLY_FASTER) <= fastest.makespan_seconds
+    chosen = by_cause if keeps else fastest
+    others = ", ".join(
+        f"{outcome.strategy} {spell(outcome.makespan_seconds)} with {outcome.conflicts:.3g}"
+        for outcome in outcomes
+        if outcome is not chosen
+    )
+    reason = (
+        f"{'as fast as any, and one cause stays in one head' if keeps else 'the fastest'}: on {workers} workers"
+        f" {spell(chosen.makespan_seconds)} by simulation, with {chosen.conflicts:.3g} conflicts to be expected"
+        f" if all ran at once; {others}"
+    )
+    candidate = next(candidate for candidate in candidates if candidate.strategy == chosen.strategy)
+    return candidate, reason, tuple(outcomes)
 
 
-def _unit(problems: Sequence[Problem], kind: UnitKind, title: str, indices: Iterable[int], request: Request) -> Unit:
-    members = tuple(sorted(indices))
-    files = frozenset(problems[index].path for index in members)
-    return Unit(
-        kind=kind,
-        title=title,
-        problems=members,
-        files=files,
-        codes=frozenset(problems[index].code for index in members),
-        weight=efforts.weight(request.worker, kind, files=len(files), problems=len(members))
-        * request.calibration.factor,
+def _outcome(problems: Sequence[Problem], candidate: _Candidate, workers: int, request: Request) -> StrategyOutcome:
+    arrangement = candidate.arranged(workers)
+    _, expected = predict(problems, _edited(arrangement))
+    return StrategyOutcome(
+        strategy=candidate.strategy,
+        subtasks=len(arrangement.bins),
+        makespan_seconds=makespan(arrangement, workers, request).p50,
+        conflicts=expected,
     )
 
 
-# --- packing --------------------------------------------------------------------------------------------
+def _curve(candidate: _Candidate, request: Request) -> tuple[WorkerCurvePoint, ...]:
+    points: list[WorkerCurvePoint] = []
+    for workers in range(1, min(request.workers_max, max(candidate.units, 1)) + 1):
+        if len(points) > _LOOK_AHEAD and not _still_pays(points):
+            break
+        taken = makespan(candidate.arranged(workers), workers, request)
+        saves = points[-1].makespan_seconds - taken.p50 if points else 0.0
+        points.append(
+            WorkerCurvePoint(
+                workers=workers,
+                makespan_seconds=taken.p50,
+                p80_seconds=taken.p80,
+                saves_seconds=round(saves, 3),
+            )
+        )
+    return tuple(points)
 
 
-def _pack(units: Sequence[Unit], workers: int, request: Request) -> list[Bin]:
-    if request.strategy in ("code", "file", "directory"):
-        return _balance(units, workers, request)
-    causes = _join_by_file([unit for unit in units if unit.kind == "cause"], request)
-    free = _absorb([unit for unit in units if unit.kind != "cause"], causes, request)
-    return _join_small(causes, request) + _balance(free, workers, request)
-
-
-def _join_by_file(causes: Sequence[Unit], request: Request) -> list[Bin]:
-    """Put causes that meet in a file into one subtask, as long as it stays small enough for one head."""
-    bins: list[Bin] = []
-    holder: dict[str, Bin] = {}
-    for unit in sorted(causes, key=lambda unit: (-len(unit.problems), unit.title)):
-        shared = [holder[path] for path in sorted(unit.files) if path in holder]
-        fitting = [other for other in shared if _load(other) + unit.weight <= _EFFORT_MAX[request.worker]]
-        target = min(fitting, key=_load) if fitting else []
-        if not fitting:
-            bins.append(target)
-        target.append(unit)
-        for path in unit.files:
-            holder.setdefault(path, target)
-    return bins
-
-
-def _absorb(local: Sequence[Unit], causes: Sequence[Bin], request: Request) -> list[Unit]:
-    """Give each file's local edits to a cause that works in that file anyway; return those with none."""
-    in_file: defaultdict[str, list[Bin]] = defaultdict(list)
-    for cause in causes:
-        for path in sorted({path for unit in cause for path in unit.files}):
-            in_file[path].append(cause)
-    free: list[Unit] = []
-    for unit in local:
-        hosts = [host for path in unit.files for host in in_file[path]]
-        fitting = [host for host in hosts if _load(host) + unit.weight <= _EFFORT_MAX[request.worker]]
-        (min(fitting, key=_load) if fitting else free).append(unit)
-    return free
-
-
-def _join_small(bins: Sequence[Bin], request: Request) -> list[Bin]:
-    """Join subtasks that are too small to be worth a worker, those of one code beside each other."""
-    floor = _EFFORT_MIN[request.worker]
-    large = [content for content in bins if _load(content) >= floor]
-    joined: list[Bin] = []
-    small = (content for content in bins if _load(content) < floor)
-    for content in sorted(small, key=lambda content: (min(content[0].codes), content[0].title)):
-        if joined and _load(joined[-1]) < floor:
-            joined[-1].extend(content)
-        else:
-            joined.append(list(content))
-    return large + joined
-
-
-def _balance(units: Sequence[Unit], workers: int, request: Request) -> list[Bin]:
-    """Spread units over equal loads: the largest first, each into the emptiest bin (LPT, Graham 1969)."""
-    if not units:
-        return []
-    total = sum(unit.weight for unit in units)
-    wanted = max(
-        min(workers * _SUBTASKS_PER_WORKER, int(total / _EFFORT_MIN[request.worker])),
-        int(total / _EFFORT_MAX[request.worker]) + 1,
-        min(workers, len(units)),
-    )
-    # As many for each worker: with three on two workers, one of them would wait for half the time.
-    rounds = -(-wanted // workers)
-    bins: list[Bin] = [[] for _ in range(min(rounds * workers, len(units)))]
-    loads = [(0.0, number) for number in range(len(bins))]
-    for unit in sorted(units, key=lambda unit: (-unit.weight, unit.title)):
-        load, number = heapq.heappop(loads)
-        bins[number].append(unit)
-        heapq.heappush(loads, (load + unit.weight, number))
-    return bins
-
-
-def _load(content: Bin) -> float:
-    return sum(unit.weight for unit in content)
+def _still_pays(points: Sequence[WorkerCurvePoint]) -> bool:
+    before, *last = points[-_LOOK_AHEAD - 1 :]
+    saved = before.makespan_seconds - min(point.makespan_seconds for point in last)
+    return saved > _NOTHING * points[0].makespan_seconds
 
 
 # --- from bins to subtasks ------------------------------------------------------------------------------
 
 
-def _subtasks(problems: Sequence[Problem], bins: Sequence[Bin], request: Request) -> tuple[PlannedSubtask, ...]:
+def _subtasks(problems: Sequence[Problem], arrangement: Arrangement, request: Request) -> tuple[PlannedSubtask, ...]:
     codes_in_file: defaultdict[str, set[str]] = defaultdict(set)
-    for content in bins:
-        for unit in content:
-            for index in unit.problems:
-                codes_in_file[problems[index].path].add(problems[index].code)
-    ordered = sorted(filter(None, bins), key=lambda content: (_kind(content) != "cause", -_load(content)))
-    foundations = [_files(content) for content in ordered if _kind(content) == "cause"]
+    for content in arrangement.bins:
+        for index in _members(content):
+            codes_in_file[problems[index].path].add(problems[index].code)
+    in_wave, in_lane = waves(arrangement.depends_on), lanes(arrangement.holds)
     return tuple(
-        _subtask(content, number, codes_in_file, foundations, request) for number, content in enumerate(ordered)
+        msgspec.structs.replace(
+            _subtask(content, codes_in_file, request),
+            priority=number,
+            depends_on=arrangement.depends_on[number],
+            wave=in_wave[number],
+            lane=in_lane[number],
+        )
+        for number, content in enumerate(arrangement.bins)
     )
 
 
-def _subtask(
-    content: Bin,
-    number: int,
-    codes_in_file: dict[str, set[str]],
-    foundations: Sequence[frozenset[str]],
-    request: Request,
-) -> PlannedSubtask:
-    files = _files(content)
+def _subtask(content: Bin, codes_in_file: dict[str, set[str]], request: Request) -> PlannedSubtask:
+    files, holds = files_of(content), holds_of(content)
     codes = {code for unit in content for code in unit.codes}
     present = {code for path in files for code in codes_in_file[path]}
-    effort = _effort(content, request)
-    local = number >= len(foundations)
-    before = (cause for cause, held in enumerate(foundations) if local and not held.isdisjoint(files))
+    effort = effort_of(content, request)
+    budget = request.time_budget_seconds
     return PlannedSubtask(
         # Postgres keeps no NUL, and a tool's message may hold one.
         title=_title(content, sorted(files), codes).replace("\0", "?"),
@@ -264,28 +201,37 @@ def _subtask(
             files=tuple(sorted(files)),
             codes=tuple(sorted(codes)),
             excluded_codes=tuple(sorted(present - codes)),
-            time_budget_seconds=_time_budget(effort, request),
+            included_files=_elsewhere(content),
+            held_files=None if files <= holds else tuple(sorted(holds)),
+            excluded_files=request.excluded_files,
+            constraints=request.constraints,
+            quality=request.quality,
+            time_budget_seconds=max(_TIME_BUDGET_SECONDS, round(effort.p95, 1)) if budget is None else budget,
         ),
-        problems=tuple(sorted(index for unit in content for index in unit.problems)),
+        problems=_members(content),
         effort=effort,
-        priority=number,
-        depends_on=tuple(before),
+        priority=0,
     )
 
 
-def _time_budget(effort: Effort, request: Request) -> float:
-    if request.time_budget_seconds is not None:
-        return request.time_budget_seconds
-    return max(_TIME_BUDGET_SECONDS, round(effort.p95, 1))
+def _edited(arrangement: Arrangement) -> list[list[int]]:
+    """List for each subtask the problems at whose places edits are expected."""
+    return [
+        [index for unit in content if unit.files <= unit.holds for index in unit.problems]
+        for content in arrangement.bins
+    ]
 
 
-def _files(content: Bin) -> frozenset[str]:
-    return frozenset(path for unit in content for path in unit.files)
+def _members(content: Bin) -> tuple[int, ...]:
+    return tuple(sorted(index for unit in content for index in unit.problems))
 
 
-def _kind(content: Bin) -> UnitKind:
-    kinds = {unit.kind for unit in content}
-    return "cause" if "cause" in kinds else "local" if "local" in kinds else "automatic"
+def _elsewhere(content: Bin) -> tuple[str, ...]:
+    """Give patterns of files in which a definition may lie that is not where its problems show."""
+    away = [unit for unit in content if not unit.files <= unit.holds]
+    suffixes = {posixpath.splitext(path)[1] for unit in away for path in unit.files} - {""}
+    manifests = _MANIFESTS if away else ()
+    return (*(f"*{suffix}" for suffix in sorted(suffixes)), *manifests)
 
 
 def _title(content: Bin, files: Sequence[str], codes: Iterable[str]) -> str:
@@ -309,44 +255,7 @@ def _reason(content: Bin) -> str:
         extra = f", with the local edits in {local} of the same files" if local else ""
         many = f"{causes} causes that meet in the same files or are small" if causes > 1 else "one cause"
         return f"{many}{extra}"
-    how = "automatic fixes" if _kind(content) == "automatic" else "local edits"
-    return f"{how}, split by file so that nobody else holds these files; load balanced"
-
-
-def _effort(content: Bin, request: Request) -> Effort:
-    return efforts.estimate(request.worker, _kind(content), _load(content), request.calibration)
-
-
-# --- how many workers -----------------------------------------------------------------------------------
-
-
-def _makespan(bins: Sequence[Bin], workers: int, request: Request) -> float:
-    # Overheads of git and gates are not parallel: the merge takes one subtask after the other.
-    overhead = _OVERHEAD[request.worker]
-    slow_down = max(1.0, workers / request.cores) if request.cores else 1.0
-    jobs = [
-        Job(
-            seconds=_effort(content, request).p50 * slow_down + overhead,
-            files=_files(content),
-            priority=0 if _kind(content) == "cause" else 1,
-        )
-        for content in bins
-    ]
-    return simulate(jobs, workers).makespan_seconds + overhead * (workers - 1)
-
-
-def _recommend(curve: Sequence[WorkerCurvePoint], cores: int | None) -> tuple[int, str]:
-    alone = curve[0].makespan_seconds
-    best = 0
-    for number, point in enumerate(curve):
-        if curve[best].makespan_seconds - point.makespan_seconds >= _WORTHWHILE * alone:
-            best = number
-    chosen = curve[best]
-    said = f"{chosen.workers} of them take about {chosen.makespan_seconds:.3g} s by simulation, 1 takes {alone:.3g} s"
-    if best + 1 < len(curve):
-        rest = min(point.makespan_seconds for point in curve[best + 1 :])
-        saved = max(chosen.makespan_seconds - rest, 0.0)
-        said += f"; any more would save at most {saved:.3g} s ({saved / max(alone, 1e-9):.0%})"
-    if cores:
-        said += f"; the worker keeps a processor busy and there are {cores}"
-    return chosen.workers, said
+    how = "automatic fixes" if kind_of(content) == "automatic" else "local edits"
+    realm = content[0].realm
+    whose = f" of {realm}" if realm else ""
+    return f"{how}{whose}, split so that each has whole files where it can; load balanced"

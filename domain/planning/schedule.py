@@ -8,7 +8,7 @@ are done and whose files nobody holds. For independent jobs that share no file, 
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -39,43 +39,73 @@ def simulate(jobs: Sequence[Job], workers: int, *, busy: Sequence[int] = ()) -> 
 
     Raises `ValueError` where dependencies form a cycle.
     """
-    neighbours = _conflicts(jobs)
-    order = sorted(range(len(jobs)), key=lambda i: (jobs[i].priority, -jobs[i].seconds, i))
-    ends: dict[int, float] = {}
-    running: list[tuple[float, int]] = []
-    live: set[int] = set()
-    now = 0.0
-
-    def start(index: int) -> None:
-        live.add(index)
-        heapq.heappush(running, (now + jobs[index].seconds, index))
-
-    for index in busy:
-        start(index)
-    waiting = [index for index in order if index not in live]
-    while waiting or running:
-        for index in list(waiting):
-            if len(running) >= max(workers, 1):
-                break
-            if live.isdisjoint(neighbours[index]) and all(d in ends for d in jobs[index].depends_on):
-                waiting.remove(index)
-                start(index)
-        if not running:
-            raise ValueError("the dependencies form a cycle")
-        now, done = heapq.heappop(running)
-        live.discard(done)
-        ends[done] = now
-    return Schedule(makespan_seconds=now, ends=tuple(ends[index] for index in range(len(jobs))))
+    return Simulation(jobs).run(workers, busy=busy)
 
 
-def _conflicts(jobs: Sequence[Job]) -> list[set[int]]:
-    by_file: defaultdict[str, list[int]] = defaultdict(list)
-    for index, job in enumerate(jobs):
-        for path in job.files:
-            by_file[path].append(index)
-    neighbours: list[set[int]] = [set() for _ in jobs]
-    for sharers in by_file.values():
-        if len(sharers) > 1:
-            for index in sharers:
-                neighbours[index].update(other for other in sharers if other != index)
-    return neighbours
+class Simulation:
+    """Jobs that are run again and again: on other numbers of workers, or with other durations."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._seconds: Sequence[float] = [job.seconds for job in jobs]
+        users = Counter(path for job in jobs for path in job.files)
+        # What only one job touches holds nobody up.
+        self._contested = [[path for path in job.files if users[path] > 1] for job in jobs]
+        self._dependents: defaultdict[int, list[int]] = defaultdict(list)
+        self._blockers = [len(set(job.depends_on)) for job in jobs]
+        for index, job in enumerate(jobs):
+            for earlier in set(job.depends_on):
+                self._dependents[earlier].append(index)
+        order = sorted(range(len(jobs)), key=lambda i: (jobs[i].priority, -jobs[i].seconds, i))
+        self._ranks = [0] * len(jobs)
+        for rank, index in enumerate(order):
+            self._ranks[index] = rank
+
+    # In one piece: a call for each step would double the time, and plans are simulated a hundred times.
+    def run(  # noqa: C901
+        self, workers: int, seconds: Sequence[float] | None = None, *, busy: Sequence[int] = ()
+    ) -> Schedule:
+        """Run everything once; `seconds` are what the jobs really take, where that is not what was expected.
+
+        Raises `ValueError` where dependencies form a cycle.
+        """
+        workers = max(workers, 1)
+        taken = self._seconds if seconds is None else seconds
+        contested, dependents, ranks = self._contested, self._dependents, self._ranks
+        blockers = self._blockers.copy()
+        holder: dict[str, int] = {}
+        #: By the job that holds their file: those that wait for its end.
+        parked: defaultdict[int, list[int]] = defaultdict(list)
+        ends = [-1.0] * len(taken)
+        now = 0.0
+        running = [(taken[index], index) for index in busy]
+        heapq.heapify(running)
+        for index in busy:
+            holder.update(dict.fromkeys(contested[index], index))
+        already = frozenset(busy)
+        ready = [(rank, i) for i, rank in enumerate(ranks) if not blockers[i] and i not in already]
+        heapq.heapify(ready)
+        for _ in ends:
+            while ready and len(running) < workers:
+                _, index = heapq.heappop(ready)
+                held = next((holder[path] for path in contested[index] if path in holder), None)
+                if held is not None:
+                    parked[held].append(index)
+                    continue
+                for path in contested[index]:
+                    holder[path] = index
+                heapq.heappush(running, (now + taken[index], index))
+            if not running:
+                raise ValueError("the dependencies form a cycle")
+            now, done = heapq.heappop(running)
+            ends[done] = now
+            for path in contested[done]:
+                if holder.get(path) == done:
+                    del holder[path]
+            freed = parked.pop(done, [])
+            for index in dependents.get(done, ()):
+                blockers[index] -= 1
+                if not blockers[index] and index not in already:
+                    freed.append(index)
+            for index in freed:
+                heapq.heappush(ready, (ranks[index], index))
+        return Schedule(makespan_seconds=now, ends=tuple(ends))

@@ -115,7 +115,7 @@ def _take(message: _Message | None, gathering: Gathering, tree: Tree) -> None:
     if message is None or _is_summary(message):
         gathering.skip()
     else:
-        gathering.add(_problem(message, tree), apart=_told_apart(message))
+        gathering.add(_problem(message, tree, gathering), apart=_told_apart(message))
 
 
 def _is_summary(message: _Message) -> bool:
@@ -129,17 +129,18 @@ def _told_apart(message: _Message) -> Hashable:
     return tuple((part.file_name, part.line_start, part.column_start, part.label) for part in message.spans)
 
 
-def _problem(message: _Message, tree: Tree) -> Problem:
+def _problem(message: _Message, tree: Tree, gathering: Gathering) -> Problem:
+    share = gathering.share
     place = _first_inside(message.spans, tree)
     return Problem(
         tool="cargo",
-        message=message.message,
+        message=share(message.message),
         path=tree.place(place.file_name) if place else "",
-        code=message.code.code if message.code else "",
+        code=share(message.code.code if message.code else ""),
         severity=_severity(message.level),
         range=_range(place) if place else None,
-        suggestions=tuple(_suggestions(message.children)),
-        related=tuple(_related(message, place)),
+        suggestions=share(tuple(_suggestions(message.children))),
+        related=share(tuple(_related(message, place))),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +12,8 @@ from domain.problem import Problem
 from domain.readers.report import Damage, Report
 
 _REASON_LENGTH = 300
+
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 class Gathering:
@@ -24,10 +27,19 @@ class Gathering:
         # Hashes of 64 bits: the keys themselves would take more than the problems, and among a million of them two
         # have the same hash with a chance of 1 in 37 million.
         self._seen: set[int] = set()
+        self._shared: dict[Any, Any] = {}
         self._duplicates = 0
         self._damaged: list[Damage] = []
         self._sound = 0
         self._last_is_new = False
+
+    def share(self, value: _Value) -> _Value:
+        """Give the first of all values that equal this one.
+
+        A report says the same thing thousands of times; memory is needed for it once.
+        """
+        shared: _Value = self._shared.setdefault(value, value)
+        return shared
 
     def add(self, problem: Problem, *, apart: Hashable = None) -> None:
         """Take a problem, or count it as a duplicate of an earlier one.
@@ -36,10 +48,9 @@ class Gathering:
         """
         self._sound += 1
         key = hash((problem.code, problem.path, problem.range, problem.message, problem.tool, apart))
-        before = len(self._seen)
-        self._seen.add(key)
-        self._last_is_new = len(self._seen) > before
+        self._last_is_new = key not in self._seen
         if self._last_is_new:
+            self._seen.add(key)
             self._problems.append(problem)
         else:
             self._duplicates += 1

@@ -74,7 +74,7 @@ def _take(record: _Record, last: tuple[str, int] | None, gathering: Gathering, t
     """Take a record, and tell the place to which notes may still be added."""
     place = (tree.place(record.file), record.line)
     if record.severity != "note":
-        gathering.add(_problem(record, place[0]))
+        gathering.add(_problem(record, place[0], gathering))
         return place
     gathering.skip()
     if place == last:
@@ -82,17 +82,17 @@ def _take(record: _Record, last: tuple[str, int] | None, gathering: Gathering, t
     return last
 
 
-def _problem(record: _Record, path: str) -> Problem:
+def _problem(record: _Record, path: str, gathering: Gathering) -> Problem:
     severity: Severity = "warning" if record.severity == "warning" else "error"
     end_column = record.end_column
     return Problem(
         tool="mypy",
-        message=record.message,
+        message=gathering.share(record.message),
         path=path,
-        code=record.code or "",
+        code=gathering.share(record.code or ""),
         severity=severity,
         range=span(record.line, record.column + 1, record.end_line, None if end_column is None else end_column + 1),
-        related=tuple(record.hint.split("\n")) if record.hint else (),
+        related=gathering.share(tuple(record.hint.split("\n"))) if record.hint else (),
     )
 
 

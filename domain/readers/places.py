@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from typing import Annotated
 
 import msgspec
@@ -71,6 +72,36 @@ class Tree:
         return "" if inside == "." else inside
 
 
+class UnknownTree(Tree):
+    """A tree whose root is not known yet: takes absolute paths as they are, and remembers them."""
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__("", prefix)
+        self.absolute: set[str] = set()
+        self._has_relative = False
+
+    def _resolve_without_root(self, path: str) -> str:
+        if not _is_absolute(path):
+            self._has_relative = True
+            return super()._resolve_without_root(path)
+        full = _normal(path)
+        self.absolute.add(full)
+        return full
+
+    def root(self, likely: str = "") -> str:
+        """Tell the likely root where an absolute path lies in it, or others are relative; else what they share.
+
+        Where they share no folder, that of most of them: the others are system headers, or the like.
+        """
+        inside = f"{likely.rstrip('/')}/"
+        if likely and (self._has_relative or any(path.startswith(inside) for path in self.absolute)):
+            return likely
+        beginnings = Counter(path.split("/")[1] if "/" in path[1:] else "" for path in self.absolute)
+        most = min(beginnings, key=lambda name: (-beginnings[name], name))
+        folders = [posixpath.dirname(path) for path in self.absolute if path.startswith((f"/{most}/", most))]
+        return posixpath.commonpath(folders or ["/"])
+
+
 def _is_absolute(path: str) -> bool:
     return path.startswith(("/", "\\")) or _DRIVE.match(path) is not None
 
@@ -101,14 +132,13 @@ def span(
     """
     if line is None or line < 1:
         return None
-    if end_line is None and end_column is not None:
+    if end_line == line or (end_line is None and end_column is not None):
+        # The same object: most problems end where they start, and a number takes 32 bytes.
         end_line = line
-    column_known = column is not None and column >= 1
-    end_known = end_line is not None and end_line >= line
-    return Range(
-        line=line,
-        column=column if column is not None and column >= 1 else 1,
-        end_line=end_line if end_known else None,
-        end_column=end_column if column_known and end_known and (end_column or 0) >= 1 else None,
-        column_unit=unit,
-    )
+    elif end_line is None or end_line < line:
+        end_line = end_column = None
+    if column is None or column < 1:
+        column, end_column = 1, None
+    elif end_column is not None and end_column < 1:
+        end_column = None
+    return Range(line=line, column=column, end_line=end_line, end_column=end_column, column_unit=unit)

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import BinaryIO
 
 import msgspec
 
 from domain.errors import ReportError, UnknownFormatError
-from domain.readers import cargo, mypy, ruff, sarif
-from domain.readers.places import Tree
+from domain.readers import (
+    cargo,
+    checkstyle,
+    compiler_text,
+    eslint,
+    flake8,
+    gcc,
+    github,
+    go_vet,
+    junit,
+    mypy,
+    own_pattern,
+    pylint,
+    pyright,
+    pytest_console,
+    rdjson,
+    ruff,
+    rustc_text,
+    sarif,
+    tsc,
+)
+from domain.readers.places import Tree, UnknownTree
 from domain.readers.report import Report
 from domain.readers.source import Source
 
@@ -27,11 +48,29 @@ class _Reader(msgspec.Struct, frozen=True):
 _READERS: Mapping[str, _Reader] = {
     "cargo": _Reader(cargo.recognises, cargo.read),
     "sarif": _Reader(sarif.recognises, sarif.read),
+    "pyright": _Reader(pyright.recognises, pyright.read),
+    "gcc": _Reader(gcc.recognises, gcc.read),
+    "eslint": _Reader(eslint.recognises, eslint.read),
+    "junit": _Reader(junit.recognises, junit.read),
+    "checkstyle": _Reader(checkstyle.recognises, checkstyle.read),
+    "rdjson": _Reader(rdjson.recognises, rdjson.read),
+    "rdjsonl": _Reader(rdjson.recognises_lines, rdjson.read_lines, silent_when_clean=True),
     "ruff": _Reader(ruff.recognises, ruff.read, silent_when_clean=True),
+    # A line of another tool may stand inside of an annotation.
+    "github": _Reader(github.recognises, github.read, silent_when_clean=True),
+    "pytest": _Reader(pytest_console.recognises, pytest_console.read),
     "mypy": _Reader(mypy.recognises, mypy.read, silent_when_clean=True),
+    "rustc-text": _Reader(rustc_text.recognises, rustc_text.read),
+    "tsc": _Reader(tsc.recognises, tsc.read, silent_when_clean=True),
+    "go-vet": _Reader(go_vet.recognises, go_vet.read, silent_when_clean=True),
+    "pylint": _Reader(pylint.recognises, pylint.read, silent_when_clean=True),
+    "flake8": _Reader(flake8.recognises, flake8.read, silent_when_clean=True),
+    "gcc-text": _Reader(compiler_text.recognises, compiler_text.read, silent_when_clean=True),
 }
 
-FORMATS: tuple[str, ...] = tuple(sorted(_READERS))
+_OWN_PATTERN = "regex"
+
+FORMATS: tuple[str, ...] = tuple(sorted((*_READERS, _OWN_PATTERN)))
 """The names that `read` takes as a format, beside `auto`."""
 
 
@@ -39,28 +78,50 @@ def read(
     data: bytes | BinaryIO,
     *,
     format: str = "auto",  # noqa: A002
-    root: str = "",
+    root: str | None = "",
+    likely_root: str = "",
     prefix: str = "",
+    pattern: str = "",
 ) -> Report:
     """Read the output of a tool: its bytes, or a stream of them that can be rewound.
 
-    `root` is the absolute path of the tree's root, "" where it is not known; `prefix` is the folder, relative to
-    the root, in which the tool ran. The paths of the problems are relative to the root.
+    `root` is the absolute path of the tree's root, "" where it is not known and absolute paths are refused. None
+    has it found: `likely_root` where an absolute path lies in it or others are relative, else what they have in
+    common. `prefix` is the folder, relative to the root, in which the tool ran. The paths of the problems are
+    relative to the root.
+    `pattern` is the regular expression of the format `regex`, which `domain.readers.own_pattern` describes.
 
-    Raises `UnknownFormatError` when no reader has that name or none recognises the input, and `ReportError` when
-    the report is empty or holds no usable record. An empty input is a report without problems where the format
-    is told and its tool says nothing when all is well.
+    Raises `UnknownFormatError` when no reader has that name, none recognises the input or the pattern is not usable,
+    and `ReportError` when the report is empty or holds no usable record. An empty input is a report without problems
+    where the format is told and its tool says nothing when all is well.
     """
-    if format != "auto" and format not in _READERS:
-        raise UnknownFormatError(f"no format {format!r}; there are: auto, {', '.join(FORMATS)}")
+    told = _reader_told(format, pattern)
     source = Source(data)
     if source.is_blank:
-        if format == "auto" or not _READERS[format].silent_when_clean:
+        if told is None or not told.silent_when_clean:
             raise ReportError("the report is empty: the tool wrote nothing, or its output went elsewhere")
         return Report(format=format, tool=format, problems=())
-    tree = Tree(root, prefix)
-    report = _read_recognised(source, tree) if format == "auto" else _read_told(format, source, tree)
+    tree = UnknownTree(prefix) if root is None else Tree(root, prefix)
+    report = _read_told(format, told, source, tree) if told else _read_recognised(source, tree)
+    if isinstance(tree, UnknownTree) and tree.absolute:
+        # Read again: what was taken so far has absolute paths, and what lies outside is not yet refused.
+        found = Tree(tree.root(likely_root), prefix)
+        report = _read_told(format, told, source, found) if told else _read_recognised(source, found)
     return msgspec.structs.replace(report, replaced_bytes=source.replaced)
+
+
+def _reader_told(name: str, pattern: str) -> _Reader | None:
+    """Find the reader of a format; None where the format is to be found by content."""
+    if pattern and name != _OWN_PATTERN:
+        raise UnknownFormatError(f"a pattern is for the format {_OWN_PATTERN!r}, not for {name!r}")
+    if name == "auto":
+        return None
+    if name == _OWN_PATTERN:
+        expression = own_pattern.compiled(pattern)
+        return _Reader(lambda _: False, partial(own_pattern.read, expression=expression), silent_when_clean=True)
+    if name not in _READERS:
+        raise UnknownFormatError(f"no format {name!r}; there are: auto, {', '.join(FORMATS)}")
+    return _READERS[name]
 
 
 def _read_recognised(source: Source, tree: Tree) -> Report:
@@ -76,9 +137,9 @@ def _read_recognised(source: Source, tree: Tree) -> Report:
     raise UnknownFormatError(f"the input is in none of the formats {', '.join(FORMATS)}; it begins: {first!r}")
 
 
-def _read_told(name: str, source: Source, tree: Tree) -> Report:
+def _read_told(name: str, reader: _Reader, source: Source, tree: Tree) -> Report:
     try:
-        return _READERS[name].read(source, tree)
+        return reader.read(source, tree)
     except ReportError as error:
         others = [other for other in _formats_of(source) if other != name]
         hint = f" (it looks like {' or '.join(others)})" if others else ""

@@ -18,7 +18,7 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All that one run of a tool said."""
 
-    #: The reader that took it: `ruff`, `cargo`, `mypy`, `sarif`.
+    #: The reader that took it, by its name among `reading.FORMATS`.
     format: str
     tool: str
     tool_version: str = ""

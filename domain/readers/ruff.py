@@ -14,7 +14,7 @@ from domain.problem import Applicability, Problem, Range, Suggestion
 from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
-from domain.readers.salvage import elements
+from domain.readers.salvage import ElementLines, elements
 from domain.readers.source import Source
 
 _APPLICABILITY: Mapping[str, Applicability] = {"safe": "safe", "unsafe": "unsafe"}
@@ -52,8 +52,9 @@ class _Record(msgspec.Struct, gc=False):
     cell: Number | None = None
 
 
-_LINE = msgspec.json.Decoder(_Record)
-_ARRAY = msgspec.json.Decoder(list[_Record])
+_RECORD = msgspec.json.Decoder(_Record)
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_UNUSABLE = (msgspec.DecodeError, OutsideTreeError, RecursionError)
 
 
 def recognises(head: bytes) -> bool:
@@ -71,53 +72,62 @@ def read(source: Source, tree: Tree) -> Report:
 def _read_lines(source: Source, tree: Tree) -> Report:
     gathering = Gathering("ruff")
     for number, line in source.lines():
-        if _CHATTER_LINE.match(line):
+        if not line.startswith(b"{") and _CHATTER_LINE.match(line):
             gathering.skip()
-        else:
-            _take(line, number, gathering, tree)
+            continue
+        try:
+            _take(line, gathering, tree)
+        except _UNUSABLE as error:
+            gathering.refuse(number, str(error))
     return gathering.report()
 
 
 def _read_array(data: bytes, offset: int, tree: Tree) -> Report:
     array = data[offset:] if offset else data
+    first_line = 1 + data.count(b"\n", 0, offset)
     try:
-        gathering = Gathering("ruff")
-        for record in _ARRAY.decode(array):
-            gathering.add(_problem(record, tree), apart=record.cell)
-        gathering.skip()
-        return gathering.report()
-    except (msgspec.DecodeError, OutsideTreeError, RecursionError):
-        return _salvage(array, data.count(b"\n", 0, offset), tree)
-
-
-def _salvage(array: bytes, lines_before: int, tree: Tree) -> Report:
+        records = _ARRAY.decode(array)
+    except (msgspec.DecodeError, RecursionError):
+        return _salvage(array, first_line, tree)
     gathering = Gathering("ruff")
-    for element in elements(array, start=_RECORD_OPENS):
-        if element.damage:
-            gathering.refuse(lines_before + element.line, element.damage)
-        else:
-            _take(element.text, lines_before + element.line, gathering, tree)
+    lines = ElementLines(array, records, first_line)
+    for record in records:
+        try:
+            _take(record, gathering, tree)
+        except _UNUSABLE as error:
+            gathering.refuse(lines.line_of(record), str(error))
+    if not records:
+        gathering.skip()
     return gathering.report()
 
 
-def _take(text: bytes | str, number: int, gathering: Gathering, tree: Tree) -> None:
-    try:
-        record = _LINE.decode(text)
-        gathering.add(_problem(record, tree), apart=record.cell)
-    except (msgspec.DecodeError, OutsideTreeError, RecursionError) as error:
-        gathering.refuse(number, str(error))
+def _salvage(array: bytes, first_line: int, tree: Tree) -> Report:
+    gathering = Gathering("ruff")
+    for element in elements(array, start=_RECORD_OPENS):
+        line = first_line - 1 + element.line
+        if element.damage:
+            gathering.refuse(line, element.damage)
+            continue
+        try:
+            _take(element.text, gathering, tree)
+        except _UNUSABLE as error:
+            gathering.refuse(line, str(error))
+    return gathering.report()
 
 
-def _problem(record: _Record, tree: Tree) -> Problem:
-    return Problem(
+def _take(text: bytes | str | msgspec.Raw, gathering: Gathering, tree: Tree) -> None:
+    record = _RECORD.decode(text)
+    share = gathering.share
+    problem = Problem(
         tool="ruff",
-        message=record.message,
+        message=share(record.message),
         path=tree.place(record.filename),
-        code=record.code or "invalid-syntax",
+        code=share(record.code or "invalid-syntax"),
         range=_range(record.location, record.end_location),
-        suggestions=(_suggestion(record.fix, record.message),) if record.fix else (),
+        suggestions=share((_suggestion(record.fix, record.message),)) if record.fix else (),
         related=() if record.cell is None else (f"in cell {record.cell} of the notebook",),
     )
+    gathering.add(problem, apart=record.cell)
 
 
 def _range(start: _Place | None, end: _Place | None) -> Range | None:

@@ -1,10 +1,10 @@
-"""What can be saved of a JSON array that does not decode as a whole."""
+"""What can be saved of a JSON array that does not decode as a whole, and the lines of what cannot."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -20,6 +20,35 @@ class Element(msgspec.Struct, frozen=True):
     text: str = ""
     #: Why there is no text; empty where there is.
     damage: str = ""
+
+
+class ElementLines:
+    """Tells on which line of a text an element starts.
+
+    `parts` are the elements in the order of the text, as they were cut out of it; nothing is searched before the
+    first question.
+    """
+
+    def __init__(self, text: bytes, parts: Iterable[msgspec.Raw], first_line: int = 1) -> None:
+        self._pairs = _with_lines(text, parts, first_line)
+        self._last: tuple[msgspec.Raw | None, int] = (None, 0)
+
+    def line_of(self, part: msgspec.Raw) -> int:
+        """Tell the line; the elements must be asked for in their order."""
+        while self._last[0] is not part:
+            self._last = next(self._pairs)
+        return self._last[1]
+
+
+def _with_lines(text: bytes, parts: Iterable[msgspec.Raw], line: int) -> Iterator[tuple[msgspec.Raw, int]]:
+    counted = position = 0
+    for part in parts:
+        # Between two elements there is nothing with which one could begin.
+        position = text.index(part, position)
+        line += text.count(b"\n", counted, position)
+        counted = position
+        yield part, line
+        position += len(memoryview(part))
 
 
 def elements(data: bytes, *, start: re.Pattern[str]) -> Iterator[Element]:

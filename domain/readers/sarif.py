@@ -6,7 +6,7 @@ Lines and columns are 1-based, the end exclusive, columns in what `columnKind` s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from domain.problem import ColumnUnit, Problem, Range, Severity, Suggestion
 from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
+from domain.readers.salvage import ElementLines
 from domain.readers.sarif_places import Artifact, ArtifactLocation, path_of
 from domain.readers.source import Source
 
@@ -152,43 +153,31 @@ def read(source: Source, tree: Tree) -> Report:
         except (msgspec.DecodeError, RecursionError) as error:
             gathering.refuse(number, str(error))
             continue
-        finder = _LineFinder(text, number)
+        lines = ElementLines(text, (raw for run in log.runs for raw in run.results or ()), number)
         for run in log.runs:
-            _take_run(run, gathering, tree, finder)
+            _take_run(run, gathering, tree, lines)
     return gathering.report()
 
 
 def _logs(source: Source) -> Iterator[tuple[int, bytes]]:
     """Yield each log with its first line; between the logs of a stream lie remarks of the compiler."""
-    if any(_is_log(line) for _, line in source.lines()):
+    if _is_stream(source):
         yield from ((number, line) for number, line in source.lines() if line.startswith(b'{"'))
     else:
         yield 1, source.whole()
 
 
-def _is_log(line: bytes) -> bool:
-    return line.startswith(b'{"') and line.rstrip().endswith(b"}")
+def _is_stream(source: Source) -> bool:
+    for _, line in source.lines():
+        text = line.rstrip()
+        # A brace alone opens a log that is spread over lines: its other lines need not be looked at.
+        if text == b"{" or (text.startswith(b'{"') and text.endswith(b"}")):
+            return text != b"{"
+    return False
 
 
-class _LineFinder:
-    """Finds the lines of broken results, which are asked for in their order."""
-
-    def __init__(self, text: bytes, first_line: int) -> None:
-        self._text = text
-        self._line = first_line
-        self._position = 0
-
-    def line_of(self, part: bytes) -> int:
-        position = self._text.find(part, self._position)
-        if position > self._position:
-            self._line += self._text.count(b"\n", self._position, position)
-            self._position = position
-        return self._line
-
-
-def _take_run(run: _Run, gathering: Gathering, tree: Tree, finder: _LineFinder) -> None:
-    driver = run.tool.driver
-    name = driver.name.lower() or "sarif"
+def _take_run(run: _Run, gathering: Gathering, tree: Tree, lines: ElementLines) -> None:
+    driver, name = run.tool.driver, _tool_name(run)
     if gathering.tool == "sarif":
         gathering.tool = name
         gathering.tool_version = driver.semantic_version or driver.version or ""
@@ -196,16 +185,16 @@ def _take_run(run: _Run, gathering: Gathering, tree: Tree, finder: _LineFinder) 
     for raw in run.results or ():
         try:
             result = _RESULT.decode(raw)
-            problem = _problem(result, run, name, tree) if _counts(result) else None
+            problem = _problem(result, run, tree, gathering) if _counts(result) else None
         except (msgspec.DecodeError, OutsideTreeError, RecursionError) as error:
-            gathering.refuse(finder.line_of(bytes(raw)), str(error))
+            gathering.refuse(lines.line_of(raw), str(error))
             continue
         if problem is None:
             gathering.skip()
         elif problem.severity == "note" and name in _NOTES_CONTINUE:
             gathering.attach(problem.message)
         else:
-            gathering.add(problem)
+            gathering.add(problem, apart=_told_apart(result))
 
 
 def _counts(result: _Result) -> bool:
@@ -215,18 +204,30 @@ def _counts(result: _Result) -> bool:
     return not suppressed and result.baseline_state != "absent" and result.kind not in ("pass", "notApplicable")
 
 
-def _problem(result: _Result, run: _Run, tool: str, tree: Tree) -> Problem:
+def _told_apart(result: _Result) -> Hashable:
+    # clang gives the statement first, and then the operand in it: two operands of one statement are two problems.
+    places = [location.physical_location for location in result.locations[1:]]
+    regions = [place.region for place in places if place and place.region]
+    return tuple((region.start_line, region.start_column, region.end_line, region.end_column) for region in regions)
+
+
+def _tool_name(run: _Run) -> str:
+    return run.tool.driver.name.lower() or "sarif"
+
+
+def _problem(result: _Result, run: _Run, tree: Tree, gathering: Gathering) -> Problem:
+    share = gathering.share
     rule = _rule(result, run.tool)
     place = result.locations[0].physical_location if result.locations else None
     return Problem(
-        tool=tool,
-        message=_message(result.message, rule),
+        tool=share(_tool_name(run)),
+        message=share(_message(result.message, rule)),
         path=tree.place(_path(place, run)),
-        code=_code(result, rule),
+        code=share(_code(result, rule)),
         severity=_severity(result, rule),
         range=_range(place.region, run.column_kind) if place and place.region else None,
-        suggestions=tuple(_suggestion(fix) for fix in result.fixes or ()),
-        related=tuple(_related(result.related_locations, run)),
+        suggestions=share(tuple(_suggestion(fix) for fix in result.fixes)) if result.fixes else (),
+        related=share(tuple(_related(result.related_locations, run))) if result.related_locations else (),
     )
 
 

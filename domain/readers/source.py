@@ -16,7 +16,8 @@ class Source:
     """What a tool wrote, without the mark of the byte order, and in UTF-8 whatever the tool wrote.
 
     Takes bytes, or a stream that can be rewound; a stream is read piece by piece, so that a reader which goes line
-    by line never holds more than a line.
+    by line never holds more than a line. What the stream itself raises goes through: that a packed file was cut is
+    known to whoever unpacks it.
     """
 
     #: How much of an input is looked at to find its format, in bytes.

@@ -10,8 +10,9 @@ from domain import events as e
 from domain.brief import write_brief
 from domain.ids import SubtaskId
 from domain.lifecycle import AttemptNote, SubtaskState
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
 from domain.problem import Problem, Range, Suggestion
+from domain.scope import TaskScope
 
 IMPORT = Suggestion(message="Remove unused import: `os`", applicability="safe")
 

@@ -12,7 +12,8 @@ import pytest
 
 from domain import events as e
 from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
-from domain.plan import Effort, TaskScope, WorkerCurvePoint
+from domain.plan import Effort, WorkerCurvePoint
+from domain.scope import TaskScope
 
 ISSUES: list[e.Issue] = [
     e.DependencyWait(required_worker="w2", resource="pkg/types.py"),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from domain import gates
 from domain.events import GateEvaluated
-from domain.plan import TaskScope
 from domain.problem import Problem, Range
+from domain.scope import TaskScope
 
 LAW = settings(deadline=None, max_examples=100)
 

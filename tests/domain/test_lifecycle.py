@@ -37,7 +37,8 @@ from domain.lifecycle import (
     newly_ready,
     unclaimable_reason,
 )
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
+from domain.scope import TaskScope
 
 TASK = TaskId("boto-7k3mq9xd")
 START = datetime(2025, 1, 2, tzinfo=UTC)

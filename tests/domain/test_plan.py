@@ -6,7 +6,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.plan import Effort, Plan, PlannedSubtask, TaskScope, WorkerCurvePoint
+from domain.plan import Effort, Plan, PlannedSubtask, WorkerCurvePoint
+from domain.scope import TaskScope
 
 paths = st.sets(st.sampled_from(["a.py", "b.py", "pkg/a.py", "pkg/b.py", "pkg.py"]))
 

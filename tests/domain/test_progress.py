@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
 from domain.progress import Eta, eta, progress
+from domain.scope import TaskScope
 
 LAW = settings(deadline=None, max_examples=40)
 

@@ -10,7 +10,8 @@ import pytest
 
 from domain import events as e
 from domain.ids import StreamId, TaskId, WorkerId
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
+from domain.scope import TaskScope
 from eventstore.ledger import Ledger
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -121,8 +122,9 @@ class History:
         body = e.GateEvaluated(gate=name, passed=passed, score=float(passed), seconds=seconds)
         self.add(second, body, subtask=subtask, epoch=1)
 
-    def accept(self, second: float, subtask: int = 1, *, epoch: int = 1) -> None:
-        self.add(second, e.SubtaskAccepted(commit=f"c{subtask}", files_changed=1), subtask=subtask, epoch=epoch)
+    def accept(self, second: float, subtask: int = 1, *, epoch: int = 1, files: tuple[str, ...] = ()) -> None:
+        body = e.SubtaskAccepted(commit=f"c{subtask}", files_changed=max(len(files), 1), files=files)
+        self.add(second, body, subtask=subtask, epoch=epoch)
 
 
 @pytest.fixture

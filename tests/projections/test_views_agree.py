@@ -34,8 +34,9 @@ from domain.lifecycle import (
     fold,
     more_to_come,
 )
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
 from domain.progress import progress
+from domain.scope import TaskScope
 from eventstore.ledger import Ledger
 from projections.report import build_report
 

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from api.cli.tables import codes_table, plan_table, report_table, span, styled
-from domain.plan import Effort, Plan, PlannedSubtask, TaskScope
+from domain.plan import Effort, Plan, PlannedSubtask
+from domain.scope import TaskScope
 from projections.report import RunReport
 
 
@@ -93,14 +94,14 @@ def test_a_reason_is_text_and_no_markup() -> None:
 
 
 def test_reasons_of_a_plan_are_said_once() -> None:
-    text = _text(plan_table(_plan(4, ["one cause", "local edits"]), 1, 1))
+    text = _text(plan_table(_plan(4, ["one cause", "local edits"])))
     assert (text.count("one cause"), text.count("local edits")) == (1, 1)
     assert "title 3 [bold]" in text
 
 
 def test_a_long_plan_is_cut_but_counted() -> None:
-    assert "and 10 more" in _text(plan_table(_plan(50, ["why"]), 1, 1))
+    assert "and 10 more" in _text(plan_table(_plan(50, ["why"])))
 
 
 def test_reasons_beyond_the_alphabet_have_two_letters() -> None:
-    assert "aa: reason 26" in _text(plan_table(_plan(30, [f"reason {number}" for number in range(30)]), 1, 1))
+    assert "aa: reason 26" in _text(plan_table(_plan(30, [f"reason {number}" for number in range(30)])))

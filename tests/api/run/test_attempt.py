@@ -13,7 +13,8 @@ from api.run.workers import worker_from
 from domain import events as e
 from domain.ids import SubtaskId, WorkerId
 from domain.lifecycle import SubtaskState
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
+from domain.scope import TaskScope
 
 
 async def _attempt(

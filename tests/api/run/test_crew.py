@@ -18,7 +18,8 @@ from api.run.workers import RUFF_FIX
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import Accept, Claim, Limits, Report
-from domain.plan import Effort, TaskScope
+from domain.plan import Effort
+from domain.scope import TaskScope
 from eventstore.clock import SystemClock
 from eventstore.ledger import Ledger
 

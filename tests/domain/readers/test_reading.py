@@ -30,6 +30,9 @@ def ruff_line(message: str = "wrong", filename: str = "a.py") -> bytes:
         ("mypy-networkx.jsonl", "mypy"),
         ("mypy-networkx.txt", "mypy"),
         ("cargo-derive.jsonl", "cargo"),
+        ("rustc-derive.txt", "rustc-text"),
+        ("flake8-boto.txt", "flake8"),
+        ("pytest-pint-crash.txt", "pytest"),
     ],
 )
 def test_the_format_is_found_by_content(sample: Sample, name: str, expected: str) -> None:
@@ -47,12 +50,12 @@ def test_a_told_format_reads_the_same_as_a_found_one(sample: Sample) -> None:
 
 
 def test_an_unknown_format_is_answered_with_those_there_are() -> None:
-    with pytest.raises(UnknownFormatError, match="cargo, mypy, ruff, sarif"):
+    with pytest.raises(UnknownFormatError, match=f"there are: auto, {', '.join(FORMATS)}"):
         read(b"[]", format="fortran")
 
 
 def test_an_input_that_no_reader_recognises_is_answered_with_its_beginning() -> None:
-    with pytest.raises(UnknownFormatError, match="cargo, mypy, ruff, sarif; it begins: 'Segmentation fault'"):
+    with pytest.raises(UnknownFormatError, match=f"{', '.join(FORMATS)}; it begins: 'Segmentation fault'"):
         read(b"\nSegmentation fault\ncore dumped\n")
 
 
@@ -150,4 +153,30 @@ def test_codes_can_be_counted(sample: Sample) -> None:
 
 
 def test_every_format_has_a_name() -> None:
-    assert FORMATS == ("cargo", "mypy", "ruff", "sarif")
+    assert FORMATS == (
+        "cargo",
+        "checkstyle",
+        "eslint",
+        "flake8",
+        "gcc",
+        "gcc-text",
+        "github",
+        "go-vet",
+        "junit",
+        "mypy",
+        "pylint",
+        "pyright",
+        "pytest",
+        "rdjson",
+        "rdjsonl",
+        "regex",
+        "ruff",
+        "rustc-text",
+        "sarif",
+        "tsc",
+    )
+
+
+def test_a_pattern_is_only_for_the_format_that_takes_one() -> None:
+    with pytest.raises(UnknownFormatError, match="a pattern is for the format 'regex', not for 'mypy'"):
+        read(b"a.py:1: error: x\n", format="mypy", pattern="(?P<path>.+)")

@@ -130,6 +130,13 @@ def test_a_record_of_another_shape_costs_only_itself() -> None:
     assert len(report.damaged) == 2
 
 
+def test_a_record_of_another_shape_is_damage_with_its_own_line() -> None:
+    data = json.dumps([record(), 3, 3, record(message="two"), None], indent=0).encode()
+
+    lines = [number for number, line in enumerate(data.splitlines(), start=1) if line in (b"3,", b"null")]
+    assert [damage.line for damage in read(data).damaged] == lines
+
+
 def test_an_array_without_any_complete_record_is_an_error() -> None:
     with pytest.raises(ReportError, match="read as ruff: line 2: the record is cut"):
         read(array(record())[:60], format="ruff")

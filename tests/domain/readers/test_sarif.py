@@ -65,6 +65,14 @@ def test_a_stream_of_logs_is_one_report_and_repeats_of_a_header_fold(sample: Sam
     assert (len(report.problems), report.duplicates) == (14, 8)
 
 
+def test_two_results_stay_two_when_only_their_further_places_differ() -> None:
+    statement, left, right = (place(region={"startLine": 3, "startColumn": column}) for column in (1, 5, 9))
+
+    report = read(log(*[result(locations=[statement, operand]) for operand in (left, right, left)]))
+
+    assert (len(report.problems), report.duplicates) == (2, 1)
+
+
 def test_a_compiler_s_note_goes_to_the_result_before_it(sample: Sample) -> None:
     problem = read(sample("clang-pycryptodome.sarif.jsonl")).problems[3]
 
@@ -199,6 +207,21 @@ def test_a_broken_result_is_damage_with_its_line() -> None:
     assert [problem.code for problem in report.problems] == ["R1", "R2"]
     broken = data[: data.index(b'"message": 7')].count(b"\n")
     assert [damage.line for damage in report.damaged] == [broken]
+
+
+def test_the_line_of_a_broken_result_is_its_own_even_where_its_text_stood_before() -> None:
+    broken = {"message": 7}
+    data = log(result(), broken, result(), broken)
+
+    lines = [number for number, line in enumerate(data.splitlines(), start=1) if b'"message": 7' in line]
+    assert [damage.line for damage in read(data).damaged] == [line - 1 for line in lines]
+
+
+def test_a_log_reads_the_same_on_one_line_between_remarks_and_spread_over_lines() -> None:
+    spread = log(result(), result(ruleId="R2"))
+    line = json.dumps(json.loads(spread)).encode()
+
+    assert read(b"1 warning generated.\n" + line + b"\n1 warning generated.\n") == read(spread)
 
 
 def test_a_log_that_was_cut_is_an_error() -> None:

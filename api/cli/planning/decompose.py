@@ -1,0 +1,77 @@
+"""`pw decompose`: how the problems of a report would be split, and among how many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.console import one_line_errors, out, print_json
+from api.cli.options import Output, OutputFormat, strategy_named
+from api.cli.planning.documents import plan_document
+from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
+from api.cli.planning.tables import plan_tables
+from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
+from domain.analysis.patterns import PatternRecognizer
+from domain.effort import WORKER_KINDS, WorkerKind
+from domain.errors import UsageError
+from domain.planning.decompose import decompose as make_plan
+from domain.planning.request import STRATEGIES, Request
+
+#: Where a tree may keep its owners; the first that is there counts, as on the well-known hosts.
+_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
+
+
+def decompose(
+    report: ReportFile,
+    report_format: Format = "auto",
+    pattern: Pattern = None,
+    root: Root = None,
+    target: Target = "all",
+    code: Code = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
+    worker: Annotated[str, typer.Option(help="Who will work: agent (thinks) or script (a program here).")] = "agent",
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", min=1, max=256, help="How many; default: as recommended.")
+    ] = None,
+    workers_max: Annotated[int, typer.Option(min=1, max=256, help="The most that may be recommended.")] = 16,
+    output: OutputFormat = Output.table,
+) -> None:
+    """Split the problems of a report into subtasks; nothing is stored and nobody starts to work."""
+    with one_line_errors():
+        read = read_report(report, report_format, pattern, root)
+        wanted = targeted(read.problems, target, code, include, exclude)
+        patterns = PatternRecognizer().recognise(read.problems, wanted, unsafe=target == "fixable-unsafe")
+        request = Request(
+            strategy=strategy_named(strategy),
+            worker=_worker(worker),
+            workers=workers,
+            workers_max=max(workers_max, workers or 1),
+            code_owners=_code_owners(root or Path(), strategy),
+            excluded_files=tuple(exclude or ()),
+        )
+        plan = make_plan(read.problems, patterns.groups, request)
+        if output is Output.json:
+            print_json(plan_document(read, plan))
+        else:
+            for table in plan_tables(read, plan):
+                out.print(table)
+
+
+def _worker(name: str) -> WorkerKind:
+    for kind in WORKER_KINDS:
+        if kind == name:
+            return kind
+    raise UsageError(f"unknown worker {name!r}: {', '.join(WORKER_KINDS)}")
+
+
+def _code_owners(root: Path, strategy: str) -> str:
+    for name in _CODEOWNERS:
+        if (file := root / name).is_file():
+            return file.read_text("utf-8", "replace")
+    if strategy == "owner":
+        raise UsageError(f"the strategy owner needs a CODEOWNERS file; {root.absolute()} has none of {_CODEOWNERS}")
+    return ""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from domain.ids import short
 from domain.lifecycle import SubtaskState
 from domain.problem import Problem
+from domain.scope import TaskScope
 
 #: Problems listed in full; more would bury the rest of the page.
 _LISTED_MAX = 60
@@ -25,10 +26,11 @@ def write_brief(
         f"# {short(subtask.id)} {subtask.plan.title}",
         _what(subtask, len(problems)),
         _what_was_tried(subtask),
-        "## Where\n\nYou may change these files and no others:\n\n" + _bullets(scope.files),
-        _do_not_touch(subtask),
+        _where(scope),
+        _do_not_touch(scope),
         f"## Done when\n\n- `{check}` shows none of the problems below and no new ones in these files.\n"
-        "- Nothing outside these files has changed.\n"
+        "- Nothing has changed that you may not change.\n"
+        + "".join(f"- {requirement}\n" for requirement in scope.quality)
         + "".join(f"- `{gate}` ends with exit code 0.\n" for gate in gates),
         f"## How to verify\n\nRun this in the folder that you were started in:\n\n    {check}\n",
         _hand_over(subtask, report),
@@ -45,6 +47,17 @@ def _what(subtask: SubtaskState, count: int) -> str:
     )
 
 
+def _where(scope: TaskScope) -> str:
+    if not scope.included_files:
+        return "## Where\n\nYou may change these files and no others:\n\n" + _bullets(scope.files)
+    elsewhere = ", ".join(f"`{pattern}`" for pattern in scope.included_files)
+    return (
+        f"## Where\n\nThe problems show in these files:\n\n{_bullets(scope.files)}\n\n"
+        "The cure may lie at one definition elsewhere: mend it there, and not at every place. So you may also change"
+        f" files like {elsewhere}."
+    )
+
+
 def _what_was_tried(subtask: SubtaskState) -> str:
     if not subtask.history:
         return ""
@@ -52,16 +65,18 @@ def _what_was_tried(subtask: SubtaskState) -> str:
     return f"## What was tried before\n\n{lines}"
 
 
-def _do_not_touch(subtask: SubtaskState) -> str:
-    excluded = subtask.plan.scope.excluded_codes
-    others = f"- These codes in your files, which are another subtask's: {', '.join(excluded)}.\n" if excluded else ""
-    return (
-        "## Do not touch\n\n"
-        f"{others}"
-        "- Any other file: the change would be refused as a whole.\n"
-        "- The configuration of the tool, and comments that silence it, unless a problem asks for just that.\n"
-        "- Git: do not commit, switch branches or push; your changes are taken from the working tree.\n"
-    )
+def _do_not_touch(scope: TaskScope) -> str:
+    excluded = ", ".join(scope.excluded_codes)
+    files = ", ".join(f"`{pattern}`" for pattern in scope.excluded_files)
+    lines = [
+        f"These codes in your files, which are another subtask's: {excluded}." if excluded else "",
+        f"Files like {files}." if files else "",
+        *scope.constraints,
+        "Any other file: the change would be refused as a whole.",
+        "The configuration of the tool, and comments that silence it, unless a problem asks for just that.",
+        "Git: do not commit, switch branches or push; your changes are taken from the working tree.",
+    ]
+    return "## Do not touch\n\n" + "".join(f"- {line}\n" for line in lines if line)
 
 
 def _hand_over(subtask: SubtaskState, report: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from inputs import cut, made_array, made_lines, unpacked
 from manifest import compared, listed_in
+from pipeline import staged
 from reading import Figures, measured
 from rich.console import Console
 from rich.table import Table
@@ -40,13 +41,18 @@ def main() -> None:
         folder = Path(name)
         if options.data is None:
             _OUT.print("no folder with reports is given (--data or PW_BENCH_DATA): these problems are made")
-            _sizes([made_lines(size, folder) for size in _SIZES], rounds)
+            made = [made_lines(size, folder) for size in _SIZES]
+            _sizes(made, rounds)
+            _pipeline(made, 1)
             _speeds([made_array(_ARRAY_SIZE, folder)], rounds)
             return
         paths = _manifest(options.data, folder)
         _speeds(paths, rounds)
         largest = max((path for path in paths if path.suffix == ".jsonl"), key=lambda path: path.stat().st_size)
-        _sizes([*(cut(largest, size, folder) for size in _SIZES), largest], rounds)
+        cuts = [*(cut(largest, size, folder) for size in _SIZES), largest]
+        _sizes(cuts, rounds)
+        # The size of the task that the product was thought of for: 525 errors, to take less than 50 ms.
+        _pipeline([*(path for path in paths if "525" in path.name), *cuts], 1 if options.quick else 2)
 
 
 def _manifest(data: Path, folder: Path) -> list[Path]:
@@ -89,6 +95,20 @@ def _sizes(paths: list[Path], rounds: int) -> None:
             *(f"{got.problems:,}", f"{got.bytes / 1e6:,.1f}", f"{got.seconds:.3f}"),
             *(f"{got.seconds / got.problems * 1e6:.2f}", _ratio(got)),
             *(f"{got.spread:.2f}", f"{got.peak_bytes / 1e6:,.0f}"),
+        )
+    _OUT.print(table)
+
+
+def _pipeline(paths: list[Path], rounds: int) -> None:
+    """Everything in one go: what `pw decompose` does, and what `pw analyze` adds."""
+    columns = ("file", "problems", "groups", "subtasks", "read s", "decompose s", "in one go s", "us a problem")
+    table = _table("reading, grouping and decomposing in one go", *columns, "analyse s", "peak MB (1024)")
+    for path in paths:
+        got = staged(path, rounds)
+        table.add_row(
+            *(path.name, f"{got.problems:,}", f"{got.groups:,}", f"{got.subtasks:,}"),
+            *(f"{got.read:.3f}", f"{got.decompose:.3f}", f"{got.whole:.3f}"),
+            *(f"{got.whole / max(got.problems, 1) * 1e6:.1f}", f"{got.analyse:.3f}", f"{got.peak_bytes / 1e6:,.0f}"),
         )
     _OUT.print(table)
 

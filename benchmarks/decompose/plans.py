@@ -77,7 +77,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _carry_out(tree: PublishedTree) -> None:
     table = Table(title=f"{tree.name}: {len(tree.problems):,} problems, {_WORKERS} workers", title_justify="left")
-    for column in ("strategy", "subtasks", "waves", "predicted conflicts", "conflicts", "as one worker", "left"):
+    for column in ("strategy", "subtasks", "waves", "pairs predicted", "conflicts", "as one worker", "left"):
         table.add_column(column, justify="right")
     reference = tree.by_one_worker()
     for strategy in _STRATEGIES:

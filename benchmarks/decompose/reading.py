@@ -49,7 +49,7 @@ def measured(path: Path, rounds: int) -> Figures:
 
 def _measure(path: Path, rounds: int) -> Figures:
     problems = len(_read(path).problems)
-    peak = _peak_bytes()
+    peak = peak_bytes()
     ours: list[float] = []
     peers: list[float] = []
     for _ in range(rounds):
@@ -89,7 +89,8 @@ def _decode_seconds(path: Path) -> float:
     return time.perf_counter() - started
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """Give the greatest size that this process has had."""
     status = Path("/proc/self/status")
     if status.exists():
         # Linux hands the greatest size that `getrusage` tells on from the process that started this one.

@@ -49,7 +49,7 @@ def _row(plan: Plan, strategy: str, workers: int) -> Row:
     jobs = [
         Job(
             seconds=subtask.effort.p50,
-            files=frozenset(subtask.scope.files),
+            files=subtask.scope.holds,
             depends_on=subtask.depends_on,
             priority=subtask.priority,
         )

@@ -95,16 +95,20 @@ class PublishedTree:
         """Let one process fix everything; give the tree that it leaves."""
         self.git("checkout", "--quiet", "-B", "alone", self.base)
         files = sorted({problem.path for problem in self.problems})
-        self._ruff(RULES, files)
+        self._ruff(files)
         self.git("commit", "--quiet", "--all", "--allow-empty", "--message", "alone")
         return self.git("rev-parse", "alone^{tree}")
 
     def _fix(self, subtask: PlannedSubtask) -> None:
-        self._ruff(",".join(subtask.scope.codes), subtask.scope.files)
+        # As the worker ruff-fix does it: also what its own edits bring about.
+        self._ruff(subtask.scope.files, subtask.scope.excluded_codes)
         self.git("commit", "--quiet", "--all", "--allow-empty", "--no-verify", "--message", subtask.title)
 
-    def _ruff(self, codes: str, files: Sequence[str]) -> None:
-        command = [*_CHECK, "--fix", "--unsafe-fixes", "--quiet", "--select", codes, *files]
+    def _ruff(self, files: Sequence[str], ignored: Sequence[str] = ()) -> None:
+        options = ["--fix", "--unsafe-fixes", "--quiet", "--select", RULES]
+        if ignored:
+            options += ["--ignore", ",".join(ignored)]
+        command = [*_CHECK, *options, *files]
         # Exit code 1 says that problems are left.
         subprocess.run(command, cwd=self.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 

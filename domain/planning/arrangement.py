@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain.analysis.dependencies import DependencyAnalyzer, Piece
+from domain.analysis.dependencies import DependencyAnalyzer, Edge, Piece
 from domain.phase import Phase
 from domain.plan import Conflict
 from domain.planning.units import Bin, files_of, holds_of, kind_of, load, phase_of
@@ -24,6 +24,8 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
     holds: tuple[frozenset[str], ...]
     #: Numbers of bins that must be done before; each is smaller than the bin's own number.
     depends_on: tuple[tuple[int, ...], ...]
+    #: 1 where a bin waits for nothing, else one more than the latest that it waits for.
+    waves: tuple[int, ...]
     #: Pairs whose files share nothing and yet change together.
     likely_conflicts: tuple[Conflict, ...] = ()
 
@@ -31,8 +33,8 @@ class Arrangement(msgspec.Struct, frozen=True, kw_only=True):
 def arrange(bins: Sequence[Bin], analyzer: DependencyAnalyzer) -> Arrangement:
     """Put first what others wait for, then causes, then the largest.
 
-    An earlier phase goes first, but only local edits wait for its causes to be cured: what was observed is not
-    hidden, and lanes keep apart who works in one file. What cannot be parsed or set up holds up everything.
+    Of an earlier phase only what cannot be parsed or set up holds up others, and causes hold up local edits: what was
+    observed is not hidden, and lanes keep apart who works in one file.
     """
     filled = [content for content in bins if content]
     pieces = [
@@ -46,21 +48,24 @@ def arrange(bins: Sequence[Bin], analyzer: DependencyAnalyzer) -> Arrangement:
         for content in filled
     ]
     dependencies = analyzer.analyse(pieces)
-    wave_of = {number: wave for wave, members in enumerate(dependencies.waves) for number in members}
+    before: dict[int, list[int]] = {number: [] for number in range(len(pieces))}
+    for edge in dependencies.edges:
+        if _holds_up(edge, pieces):
+            before[edge.after].append(edge.before)
+    wave_of: dict[int, int] = {}
+    for number in (number for members in dependencies.waves for number in members):
+        wave_of[number] = 1 + max((wave_of[earlier] for earlier in before[number]), default=0)
     order = sorted(
         range(len(filled)),
         key=lambda number: (wave_of[number], kind_of(filled[number]) != "cause", -pieces[number].weight, number),
     )
     place_of = {number: place for place, number in enumerate(order)}
-    depends_on: list[list[int]] = [[] for _ in order]
-    for edge in dependencies.edges:
-        before, after = pieces[edge.before], pieces[edge.after]
-        if edge.kind != "phase" or before.phase <= Phase.SYNTAX or (before.foundation and not after.foundation):
-            depends_on[place_of[edge.after]].append(place_of[edge.before])
+    depends_on = [sorted(place_of[earlier] for earlier in before[number]) for number in order]
     return Arrangement(
         bins=tuple(filled[number] for number in order),
         holds=tuple(holds_of(filled[number]) for number in order),
-        depends_on=tuple(tuple(sorted(before)) for before in depends_on),
+        depends_on=tuple(map(tuple, depends_on)),
+        waves=tuple(wave_of[number] for number in order),
         likely_conflicts=tuple(
             Conflict(
                 first=min(place_of[pair.first], place_of[pair.second]),
@@ -82,12 +87,9 @@ def _is_foundation(content: Bin) -> bool:
     return phase_of(content) < Phase.LINT or not files_of(content) <= holds_of(content)
 
 
-def waves(depends_on: Sequence[Sequence[int]]) -> list[int]:
-    """Number the wave of each: 1 where it waits for nothing, else one more than the latest that it waits for."""
-    numbers: list[int] = []
-    for before in depends_on:
-        numbers.append(1 + max((numbers[earlier] for earlier in before), default=0))
-    return numbers
+def _holds_up(edge: Edge, pieces: Sequence[Piece]) -> bool:
+    before, after = pieces[edge.before], pieces[edge.after]
+    return edge.kind != "phase" or before.phase <= Phase.SYNTAX or (before.foundation and not after.foundation)
 
 
 def lanes(holds: Sequence[frozenset[str]]) -> list[int | None]:

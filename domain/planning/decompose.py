@@ -12,7 +12,7 @@ import msgspec
 from domain.analysis.dependencies import DependencyAnalyzer
 from domain.analysis.patterns import Group
 from domain.plan import Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
-from domain.planning.arrangement import Arrangement, arrange, lanes, waves
+from domain.planning.arrangement import Arrangement, arrange, lanes
 from domain.planning.conflicts import predict
 from domain.planning.makespan import effort_of, makespan
 from domain.planning.packing import Packing
@@ -174,13 +174,13 @@ def _subtasks(problems: Sequence[Problem], arrangement: Arrangement, request: Re
     for content in arrangement.bins:
         for index in _members(content):
             codes_in_file[problems[index].path].add(problems[index].code)
-    in_wave, in_lane = waves(arrangement.depends_on), lanes(arrangement.holds)
+    in_lane = lanes(arrangement.holds)
     return tuple(
         msgspec.structs.replace(
             _subtask(content, codes_in_file, request),
             priority=number,
             depends_on=arrangement.depends_on[number],
-            wave=in_wave[number],
+            wave=arrangement.waves[number],
             lane=in_lane[number],
         )
         for number, content in enumerate(arrangement.bins)

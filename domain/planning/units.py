@@ -133,14 +133,14 @@ class _Maker:
         by_hand: set[str] = set()
         problems = self._problems
         for group in groups:
-            for index in group.problems:
-                problem = problems[index]
-                if problem.path:
-                    name = key(problem)
-                    members[name].append(index)
-                    phases[name][group.phase] += 1
-                    if group.kind != "automatic":
-                        by_hand.add(name)
+            placed = [index for index in group.problems if problems[index].path]
+            names = [key(problems[index]) for index in placed]
+            for name, index in zip(names, placed, strict=True):
+                members[name].append(index)
+            for name, count in Counter(names).items():
+                phases[name][group.phase] += count
+                if group.kind != "automatic":
+                    by_hand.add(name)
         return [
             unit
             for name, indices in sorted(members.items())

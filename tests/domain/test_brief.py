@@ -21,13 +21,17 @@ def problem(line: int, message: str = "`os` imported but unused", *, path: str =
     return Problem(tool="ruff", code="F401", message=message, path=path, range=Range(line=line))
 
 
-def subtask(*, excluded: tuple[str, ...] = (), history: tuple[AttemptNote, ...] = ()) -> SubtaskState:
+def subtask(
+    *, excluded: tuple[str, ...] = (), history: tuple[AttemptNote, ...] = (), **scope: tuple[str, ...]
+) -> SubtaskState:
     plan = e.SubtaskPlanned(
         phase=1,
         title="F401 in 2 files of pkg",
         reason="automatic fixes, split by file",
-        scope=TaskScope(
-            files=("pkg/a.py", "pkg/b.py"), codes=("F401",), excluded_codes=excluded, time_budget_seconds=600.0
+        scope=msgspec.structs.replace(
+            TaskScope(files=("pkg/a.py", "pkg/b.py"), codes=("F401",), time_budget_seconds=600.0),
+            excluded_codes=excluded,
+            **scope,
         ),
         problems=(0, 1),
         effort=Effort(p50=60.0, p80=90.0, p95=120.0),
@@ -81,6 +85,23 @@ def test_it_names_the_codes_that_are_another_s() -> None:
 
     assert "which are another subtask's: E501, E711." in section(page, "Do not touch")
     assert "another subtask's" not in brief()
+
+
+def test_a_definition_elsewhere_may_be_mended_where_the_scope_allows_it() -> None:
+    page = brief(of=subtask(included_files=("*.rs", "Cargo.toml")))
+
+    assert section(page, "Where").endswith("you may also change files like `*.rs`, `Cargo.toml`.")
+
+
+def test_it_says_what_all_work_has_to_keep_to() -> None:
+    page = brief(
+        of=subtask(
+            excluded_files=("*.lock",), constraints=("Keep the public names.",), quality=("The tests still pass.",)
+        )
+    )
+
+    assert section(page, "Do not touch").startswith("- Files like `*.lock`.\n- Keep the public names.\n")
+    assert "- The tests still pass.\n" in section(page, "Done when")
 
 
 def test_every_gate_is_a_condition_of_being_done() -> None:

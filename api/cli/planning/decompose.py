@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,10 @@ from api.cli.planning.documents import plan_document
 from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
 from api.cli.planning.tables import plan_tables
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
-from domain.analysis.patterns import PatternRecognizer
+from api.run.imports import imports_of
+from domain.analysis.dependencies import DependencyAnalyzer
+from domain.analysis.imports import ImportGraph
+from domain.analysis.patterns import Group, PatternRecognizer
 from domain.effort import WORKER_KINDS, WorkerKind
 from domain.errors import UsageError
 from domain.planning.decompose import decompose as make_plan
@@ -38,6 +42,9 @@ def decompose(
         int | None, typer.Option("--workers", "-j", min=1, max=256, help="How many; default: as recommended.")
     ] = None,
     workers_max: Annotated[int, typer.Option(min=1, max=256, help="The most that may be recommended.")] = 16,
+    imports: Annotated[
+        bool, typer.Option("--imports", help="Read the sources at --root: work waits for what it imports.")
+    ] = False,
     output: OutputFormat = Output.table,
 ) -> None:
     """Split the problems of a report into subtasks; nothing is stored and nobody starts to work."""
@@ -53,7 +60,8 @@ def decompose(
             code_owners=_code_owners(root or Path(), strategy),
             excluded_files=tuple(exclude or ()),
         )
-        plan = make_plan(read.problems, patterns.groups, request)
+        analyzer = DependencyAnalyzer(_imports(root or Path(), patterns.groups) if imports else None)
+        plan = make_plan(read.problems, patterns.groups, request, analyzer)
         if output is Output.json:
             print_json(plan_document(read, plan))
         else:
@@ -66,6 +74,11 @@ def _worker(name: str) -> WorkerKind:
         if kind == name:
             return kind
     raise UsageError(f"unknown worker {name!r}: {', '.join(WORKER_KINDS)}")
+
+
+def _imports(root: Path, groups: Sequence[Group]) -> ImportGraph:
+    files = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+    return imports_of(root, files, {path for group in groups for path in group.files})
 
 
 def _code_owners(root: Path, strategy: str) -> str:

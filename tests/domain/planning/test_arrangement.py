@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.analysis.dependencies import DependencyAnalyzer
 from domain.effort import UnitKind
 from domain.phase import Phase
-from domain.planning.arrangement import Arrangement, arrange, lanes, waves
+from domain.planning.arrangement import Arrangement, arrange, lanes
 from domain.planning.units import Unit
 
 
@@ -49,7 +49,10 @@ def test_an_empty_bin_is_no_subtask() -> None:
 
 
 def test_a_wave_comes_after_all_that_its_members_wait_for() -> None:
-    assert waves([(), (), (0, 1), (2,), ()]) == [1, 1, 2, 3, 1]
+    made = arranged([unit("cause", "a", "b")], [unit("cause", "c", "d")], [unit("local", "b")], [unit("local", "e")])
+
+    assert made.waves == (1, 1, 1, 2)
+    assert sorted(made.holds[3]) == ["b"]
 
 
 def test_subtasks_that_share_files_through_others_are_in_one_lane() -> None:

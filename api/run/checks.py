@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -17,6 +17,7 @@ from domain.errors import ReportError, ToolError
 from domain.events import GateEvaluated
 from domain.lifecycle import SubtaskState
 from domain.problem import Problem
+from domain.scope import TaskScope
 from eventstore.clock import Clock
 
 #: Longest time that one gate command may take, in seconds.
@@ -76,7 +77,7 @@ async def evaluate(
     evaluated = [gates.scope_gate(subtask.plan.scope, changed)]
     after: tuple[Problem, ...] = ()
     if evaluated[-1].passed:
-        gate, after = await _tool_gates(options, prefix, worktree, subtask, baseline, len(changed), clock)
+        gate, after = await _tool_gates(options, prefix, worktree, subtask, baseline, changed, clock)
         evaluated += gate
     for command in options.gates:
         if not evaluated[-1].passed:
@@ -91,11 +92,12 @@ async def _tool_gates(
     worktree: Path,
     subtask: SubtaskState,
     baseline: Baseline,
-    changed: int,
+    changed: Sequence[str],
     clock: Clock,
 ) -> tuple[list[GateEvaluated], tuple[Problem, ...]]:
     scope = subtask.plan.scope
-    paths = [path for path in scope.files if (worktree / path).exists()] if options.tool.scoped else None
+    files = looked_at(scope, changed)
+    paths = [path for path in files if (worktree / path).exists()] if options.tool.scoped else None
     since = clock.monotonic()
     try:
         # Asked about no file, a tool would look at all of them.
@@ -103,13 +105,21 @@ async def _tool_gates(
     except (ToolError, ReportError) as error:
         broken = GateEvaluated(gate=gates.NO_NEW_PROBLEMS, passed=False, score=0.0, detail=str(error))
         return [broken], ()
-    before = baseline.of(scope.files if options.tool.scoped else None)
+    before = baseline.of(files if options.tool.scoped else None)
     seen = Counter(problem.code for problem in after)
     unmasked = frozenset(seen).difference(scope.codes) if options.tool.unmasks else frozenset[str]()
     gate = gates.no_new_problems_gate(before, after, unmasked_allowed=unmasked)
     gate = msgspec.structs.replace(gate, seconds=round(clock.monotonic() - since, 3))
-    effect = gates.effect_gate(changed=changed, before=len(before), after=len(after), unmasks=options.tool.unmasks)
+    effect = gates.effect_gate(
+        changed=len(changed), before=len(before), after=len(after), unmasks=options.tool.unmasks
+    )
     return [gate, effect] if gate.passed else [gate], after
+
+
+def looked_at(scope: TaskScope, changed: Sequence[str]) -> tuple[str, ...]:
+    """List the files that a tool looks at after an attempt: those of the scope, and changed ones of their kinds."""
+    kinds = {PurePosixPath(path).suffix for path in scope.files}
+    return tuple(sorted({*scope.files, *(path for path in changed if PurePosixPath(path).suffix in kinds)}))
 
 
 async def run_gate(command: str, worktree: Path, changed: Sequence[str], clock: Clock) -> GateEvaluated:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.run.attempt import Attempt, Ending, Lost
-from api.run.checks import Baseline, Verdict, evaluate
+from api.run.checks import Baseline, Verdict, evaluate, looked_at
 from api.run.git import Repository
 from api.run.journal import Journal
 from api.run.options import RunOptions
@@ -182,7 +182,7 @@ class Crew:
         )
         await self._journal.command(accept, *verdict.gates, gate)
         if self._options.tool.scoped:
-            self._baseline.replace(subtask.plan.scope.files, verdict.after)
+            self._baseline.replace(looked_at(subtask.plan.scope, verdict.changed), verdict.after)
         await self._repository.set_branch(self._state.submitted.branch, commit)
 
 

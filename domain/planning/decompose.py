@@ -11,6 +11,7 @@ import msgspec
 
 from domain.analysis.dependencies import DependencyAnalyzer
 from domain.analysis.patterns import Group
+from domain.phase import Phase
 from domain.plan import Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
 from domain.planning.arrangement import Arrangement, arrange, lanes
 from domain.planning.conflicts import predict
@@ -228,9 +229,9 @@ def _members(content: Bin) -> tuple[int, ...]:
 
 def _elsewhere(content: Bin) -> tuple[str, ...]:
     """Give patterns of files in which a definition may lie that is not where its problems show."""
-    away = [unit for unit in content if not unit.files <= unit.holds]
-    suffixes = {posixpath.splitext(path)[1] for unit in away for path in unit.files} - {""}
-    manifests = _MANIFESTS if away else ()
+    causes = [unit for unit in content if unit.kind == "cause" and unit.phase < Phase.LINT]
+    suffixes = {posixpath.splitext(path)[1] for unit in causes for path in unit.files} - {""}
+    manifests = _MANIFESTS if causes else ()
     return (*(f"*{suffix}" for suffix in sorted(suffixes)), *manifests)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -185,3 +186,30 @@ def test_a_file_that_no_worker_can_be_given_is_left_and_counted(bench: Bench, ru
     report = bench.run("--tool", "ruff", "--worker", "ruff-fix --unsafe-fixes")
     assert (report["status"], report["after"]) == ("completed", {"F401": 1})
     assert "in files that no worker can be given" in report["reason"]
+
+
+def test_a_cause_is_cured_at_its_definition_though_it_shows_elsewhere(bench: Bench, run_git) -> None:
+    (bench.repository / "defs.py").write_text("present = 1\n")
+    for name in ("one", "two"):
+        (bench.repository / f"{name}.py").write_text("from defs import missing\n")
+    run_git(bench.repository, "add", "-A")
+    run_git(bench.repository, "commit", "-q", "-m", "a name is used that nobody defines")
+    tool = bench.folder / "tool.py"
+    tool.write_text(
+        "from pathlib import Path\n"
+        "if 'missing' not in Path('defs.py').read_text():\n"
+        "    for name in ('one', 'two'):\n"
+        '        print(f\'{name}.py:1: error: Module "defs" has no attribute "missing"  [attr-defined]\')\n'
+        "else:\n"
+        "    print('Success: no issues found in 3 source files')\n"
+    )
+    worker = bench.worker("Path('defs.py').write_text('present = 1\\nmissing = 2\\n')")
+
+    report = bench.run(
+        "--tool-command", f"{sys.executable} {tool}", "--format", "mypy", "--worker", worker, "-j", "2"
+    )
+
+    assert (report["before"], report["after"]) == ({"attr-defined": 2}, {})
+    [scope] = [planned["scope"] for planned in bench.payloads("subtask_planned")]
+    assert (scope["files"], scope["included_files"][0]) == (["one.py", "two.py"], "*.py")
+    assert [accepted["files"] for accepted in bench.payloads("subtask_accepted")] == [["defs.py"]]

@@ -101,7 +101,7 @@ def test_it_says_what_all_work_has_to_keep_to() -> None:
     )
 
     assert section(page, "Do not touch").startswith("- Files like `*.lock`.\n- Keep the public names.\n")
-    assert "- The tests still pass.\n" in section(page, "Done when")
+    assert "- The tests still pass." in section(page, "Done when")
 
 
 def test_every_gate_is_a_condition_of_being_done() -> None:

@@ -45,11 +45,11 @@ class WorkerCurvePoint(msgspec.Struct, frozen=True, kw_only=True):
     """What a number of workers would take for the plan, by simulation."""
 
     workers: int
-    #: The median over draws from the estimates' spread.
+    #: The mean over draws from the estimates' spread.
     makespan_seconds: float
     #: Four in five runs take no longer.
     p80_seconds: float = 0.0
-    #: What this worker saves beside one worker less, at the median.
+    #: What this worker saves beside one worker less.
     saves_seconds: float = 0.0
 
 

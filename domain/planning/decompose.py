@@ -138,7 +138,7 @@ def _outcome(problems: Sequence[Problem], candidate: _Candidate, workers: int, r
     return StrategyOutcome(
         strategy=candidate.strategy,
         subtasks=len(arrangement.bins),
-        makespan_seconds=makespan(arrangement, workers, request).p50,
+        makespan_seconds=makespan(arrangement, workers, request).mean,
         conflicts=expected,
     )
 
@@ -149,11 +149,11 @@ def _curve(candidate: _Candidate, request: Request) -> tuple[WorkerCurvePoint, .
         if len(points) > _LOOK_AHEAD and not _still_pays(points):
             break
         taken = makespan(candidate.arranged(workers), workers, request)
-        saves = points[-1].makespan_seconds - taken.p50 if points else 0.0
+        saves = points[-1].makespan_seconds - taken.mean if points else 0.0
         points.append(
             WorkerCurvePoint(
                 workers=workers,
-                makespan_seconds=taken.p50,
+                makespan_seconds=taken.mean,
                 p80_seconds=taken.p80,
                 saves_seconds=round(saves, 3),
             )

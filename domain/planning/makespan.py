@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 import msgspec
 
@@ -24,9 +24,14 @@ _Z80 = 0.8416
 
 
 class Makespan(msgspec.Struct, frozen=True, kw_only=True):
-    """Wall time in seconds: the median of the simulated runs, and what four in five do not exceed."""
+    """Wall time in seconds over the simulated runs.
 
-    p50: float
+    Plans are compared by the mean: the median of one long subtask lies far below its mean where estimates are as wide
+    as those of agents, and would make it look faster than the same work in two halves.
+    """
+
+    mean: float
+    #: Four in five runs take no longer.
     p80: float
 
 
@@ -60,7 +65,7 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
         simulation.run(workers, seconds).makespan_seconds + overhead * (workers - 1)
         for seconds in _draws(estimates, slow_down, overhead)
     )
-    return Makespan(p50=round(_quantile(runs, 0.5), 3), p80=round(_quantile(runs, 0.8), 3))
+    return Makespan(mean=round(fmean(runs), 3), p80=round(_quantile(runs, 0.8), 3))
 
 
 def _draws(estimates: Sequence[Effort], slow_down: float, overhead: float) -> list[list[float]]:

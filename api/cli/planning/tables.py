@@ -163,7 +163,7 @@ def _phases(plan: Plan) -> Table:
 
 def _workers(plan: Plan) -> Table:
     table = make_table(
-        "Workers, by simulation", "workers", "P50", "P80", "saves", right=("workers", "P50", "P80", "saves")
+        "Workers, by simulation", "workers", "expected", "P80", "saves", right=("workers", "expected", "P80", "saves")
     )
     for point in plan.curve:
         style = "bold" if point.workers == plan.recommended_workers else ""

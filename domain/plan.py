@@ -41,7 +41,7 @@ class PlannedSubtask(msgspec.Struct, frozen=True, kw_only=True):
     lane: int | None = None
 
 
-class WorkerCurvePoint(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerCurvePoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a number of workers would take for the plan, by simulation."""
 
     workers: int

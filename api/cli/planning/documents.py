@@ -112,6 +112,27 @@ class SubtaskDocument(msgspec.Struct, frozen=True, kw_only=True):
     depends_on: tuple[int, ...]
 
 
+class WorkersDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What so many workers would take, in seconds."""
+
+    workers: int
+    #: Expected.
+    makespan_seconds: float
+    p80_seconds: float
+    #: Beside one worker less.
+    saves_seconds: float
+
+    @classmethod
+    def of(cls, point: WorkerCurvePoint) -> WorkersDocument:
+        """Take over all, also what is nothing."""
+        return cls(
+            workers=point.workers,
+            makespan_seconds=point.makespan_seconds,
+            p80_seconds=point.p80_seconds,
+            saves_seconds=point.saves_seconds,
+        )
+
+
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A decomposition."""
 
@@ -127,7 +148,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     recommended_workers: int
     recommendation: str
     #: What each number of workers would take, by simulation.
-    workers: tuple[WorkerCurvePoint, ...]
+    workers: tuple[WorkersDocument, ...]
     subtasks: tuple[SubtaskDocument, ...]
     conflicts: tuple[Conflict, ...]
     expected_conflicts: float
@@ -196,7 +217,7 @@ def plan_document(report: Report, plan: Plan) -> PlanDocument:
         strategies=plan.outcomes,
         recommended_workers=plan.recommended_workers,
         recommendation=plan.recommendation,
-        workers=plan.curve,
+        workers=tuple(map(WorkersDocument.of, plan.curve)),
         subtasks=_subtasks(plan.subtasks),
         conflicts=tuple(
             msgspec.structs.replace(pair, first=pair.first + 1, second=pair.second + 1) for pair in plan.conflicts

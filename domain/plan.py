@@ -102,11 +102,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     left_out: tuple[int, ...] = ()
     #: Why this strategy, in words.
     strategy_reason: str = ""
-    #: The strategies that were weighed, the chosen one among them; only the chosen one where it was asked for.
+    #: The strategies that were weighed, the chosen one among them; none where one was asked for.
     outcomes: tuple[StrategyOutcome, ...] = ()
-    #: The pairs at risk, the riskiest first, at most a hundred; lanes keep them from running at once.
+    #: The pairs at risk, the riskiest first, at most a hundred. Lanes keep them from running at once, but for those
+    #: with a reason, which share no file.
     conflicts: tuple[Conflict, ...] = ()
-    #: Merges that would fail without lanes, as an expectation over all pairs.
+    #: Merges that would fail without lanes, as an expectation over all pairs that share files.
     expected_conflicts: float = 0.0
     phases: tuple[PlanPhase, ...] = ()
 

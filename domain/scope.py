@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 import pathspec
 
+from domain.errors import UsageError
 from domain.problem import Problem
 
 
@@ -63,10 +64,16 @@ class TaskScope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def matches(patterns: tuple[str, ...], path: str) -> bool:
-    """Tell whether a path is matched by gitignore-style patterns, of which the last that matches decides."""
+    """Tell whether a path is matched by gitignore-style patterns, of which the last that matches decides.
+
+    Raises `UsageError` for what is no such pattern.
+    """
     return bool(patterns) and _compiled(patterns).match_file(path)
 
 
 @lru_cache(maxsize=1024)
 def _compiled(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
-    return pathspec.GitIgnoreSpec.from_lines(patterns)
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(patterns)
+    except ValueError as error:
+        raise UsageError(f"not a pattern of gitignore: {error}") from error

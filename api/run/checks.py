@@ -125,6 +125,9 @@ def looked_at(scope: TaskScope, changed: Sequence[str]) -> tuple[str, ...]:
 async def run_gate(command: str, worktree: Path, changed: Sequence[str], clock: Clock) -> GateEvaluated:
     """Run one of the user's own checks; `{files}` in it stands for the changed files."""
     present = [path for path in changed if (worktree / path).exists()]
+    if PATHS in split_command(command) and not present:
+        # Asked about no file, many tools look at all of them.
+        return gates.command_gate(command, 0, "no changed file is left to be checked", 0.0)
     argv = [part for word in split_command(command) for part in (arguments(present) if word == PATHS else [word])]
     since = clock.monotonic()
     try:

@@ -23,11 +23,13 @@ from api.run.git import Repository
 from api.run.imports import imports_of
 from api.run.journal import Draft, Journal, subtask_drafts
 from api.run.options import RunOptions
+from api.run.owners import code_owners_of
 from api.run.tool import PATHS, observe
 from domain import events as e
 from domain import gates
 from domain.analysis.dependencies import DependencyAnalyzer
-from domain.analysis.patterns import Group, PatternRecognizer
+from domain.analysis.group import Group
+from domain.analysis.patterns import PatternRecognizer
 from domain.errors import ParallelWorkersError, ReportError, ToolError
 from domain.experience import Experience
 from domain.ids import SubtaskId, TaskId, short, subtask_id
@@ -279,6 +281,7 @@ class Coordinator:
             cores=self._cores if worker.cpu_bound else None,
             calibration=self._experience.calibration,
             time_budget_seconds=self._options.time_budget_seconds,
+            code_owners=code_owners_of(self._folder / "observe"),
         )
 
     async def _analyzer(self, groups: Sequence[Group]) -> DependencyAnalyzer:

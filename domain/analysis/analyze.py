@@ -9,7 +9,8 @@ import msgspec
 from domain.analysis.cascades import Cascade
 from domain.analysis.complexity import Complexity, ComplexityScorer
 from domain.analysis.dependencies import Dependencies, DependencyAnalyzer, Piece
-from domain.analysis.patterns import Group, PatternRecognizer
+from domain.analysis.group import Group
+from domain.analysis.patterns import PatternRecognizer
 from domain.effort import Calibration, WorkerKind
 from domain.phase import Phase
 from domain.problem import Problem

@@ -13,12 +13,12 @@ import msgspec
 
 from domain import effort as efforts
 from domain.analysis.catalogue import entry_for
-from domain.analysis.patterns import Group
+from domain.analysis.group import Group
 from domain.effort import Calibration, WorkerKind
 from domain.plan import Effort
 from domain.problem import Problem
 
-#: What adds to the risk: a cure away from the problem's place, problems in several folders, edits that the tool
+#: What adds to the risk: a cause that shows in several files, problems in several folders, edits that the tool
 #: itself does not trust, and each step of the catalogue's difficulty above the easiest.
 _RISK_CAUSE, _RISK_FOLDERS, _RISK_UNSAFE, _RISK_STEP = 0.1, 0.05, 0.05, 0.05
 _RISK_MAX = 0.9
@@ -79,11 +79,12 @@ class ComplexityScorer:
     def _risk(self, group: Group, folders: int, unsafe_share: float, difficulty: int) -> tuple[float, str]:
         parts = {
             f"difficulty {difficulty} of 5": _RISK_STEP * (difficulty - 1),
-            "its cure lies at a definition": _RISK_CAUSE if group.kind == "cause" else 0.0,
+            "one cause in several files": _RISK_CAUSE if group.kind == "cause" else 0.0,
             f"{folders} folders": _RISK_FOLDERS if folders > 1 else 0.0,
             "edits that the tool calls unsafe": _RISK_UNSAFE if unsafe_share > 0 else 0.0,
         }
         if group.kind == "automatic":
             parts = dict.fromkeys(parts, 0.0) | {"an edit of the tool's own": 0.01}
         risk = round(min(sum(parts.values()), _RISK_MAX), 3)
-        return risk, ", ".join(f"{name} +{part:.2f}" for name, part in parts.items() if part)
+        said = ", ".join(f"{name} +{part:.2f}" for name, part in parts.items() if part)
+        return risk, said or "nothing speaks for a second attempt"

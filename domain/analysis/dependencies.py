@@ -39,7 +39,7 @@ _Before = Mapping[int, Collection[int]]
 _Holders = tuple[int, ...]
 
 #: How the name of a file ends that tools read before any source: manifests, configurations, lists of requirements.
-_MANIFESTS = (".toml", ".json", ".cfg", ".ini", ".txt", ".lock", ".mod", ".xml", ".yaml", ".yml", "Makefile")
+_MANIFEST_ENDINGS = (".toml", ".json", ".cfg", ".ini", ".txt", ".lock", ".mod", ".xml", ".yaml", ".yml", "Makefile")
 #: A knot of circles is taken apart in steps of at least this share of its edges, one by one only where it is small: a
 #: large one would take as many looks as it has edges.
 _KNOT_STEPS = 20
@@ -231,7 +231,7 @@ class _Evidence:
         governed: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for number in broken:
             for path in sorted(self._pieces[number].files):
-                if path.endswith(_MANIFESTS):
+                if path.endswith(_MANIFEST_ENDINGS):
                     governed[posixpath.dirname(path)].append((number, path))
         if not (nowhere or governed):
             return

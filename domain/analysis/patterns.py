@@ -26,7 +26,7 @@ import msgspec
 from domain.analysis.blame import Blame, bare, blame_of, definition_place, in_tree
 from domain.analysis.cascades import Cascade, find_cascades
 from domain.analysis.catalogue import entry_for
-from domain.analysis.group import Group as Group
+from domain.analysis.group import Group
 from domain.effort import UnitKind
 from domain.phase import Phase, phase_of
 from domain.problem import Problem

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from domain.analysis.dependencies import DependencyAnalyzer, Edge, Piece
+from domain.analysis.dependencies import Dependencies, DependencyAnalyzer, Edge, Piece
 from domain.phase import Phase
 from domain.plan import Conflict
 from domain.planning.units import Bin, files_of, holds_of, kind_of, load, phase_of
@@ -48,10 +48,7 @@ def arrange(bins: Sequence[Bin], analyzer: DependencyAnalyzer) -> Arrangement:
         for content in filled
     ]
     dependencies = analyzer.analyse(pieces)
-    before: dict[int, list[int]] = {number: [] for number in range(len(pieces))}
-    for edge in dependencies.edges:
-        if _holds_up(edge, pieces):
-            before[edge.after].append(edge.before)
+    before = _held_up(pieces, dependencies)
     wave_of: dict[int, int] = {}
     for number in (number for members in dependencies.waves for number in members):
         wave_of[number] = 1 + max((wave_of[earlier] for earlier in before[number]), default=0)
@@ -87,9 +84,29 @@ def _is_foundation(content: Bin) -> bool:
     return phase_of(content) < Phase.LINT or not files_of(content) <= holds_of(content)
 
 
-def _holds_up(edge: Edge, pieces: Sequence[Piece]) -> bool:
-    before, after = pieces[edge.before], pieces[edge.after]
-    return edge.kind != "phase" or before.phase <= Phase.SYNTAX or (before.foundation and not after.foundation)
+def _held_up(pieces: Sequence[Piece], dependencies: Dependencies) -> dict[int, set[int]]:
+    """Tell for each piece which others hold it up, directly or by way of an order that does not count here."""
+    edges: defaultdict[int, list[Edge]] = defaultdict(list)
+    for edge in dependencies.edges:
+        edges[edge.after].append(edge)
+    held_up: dict[int, set[int]] = {number: set() for number in range(len(pieces))}
+    #: All that goes before and can hold up anything: what follows from two other edges is no edge of its own.
+    reached: dict[int, set[int]] = {number: set() for number in range(len(pieces))}
+    for number in (number for members in dependencies.waves for number in members):
+        for edge in edges[number]:
+            if edge.kind != "phase" or _holds_up(pieces[edge.before], pieces[number]):
+                held_up[number].add(edge.before)
+            else:
+                held_up[number] |= {far for far in reached[edge.before] if _holds_up(pieces[far], pieces[number])}
+            reached[number] |= reached[edge.before]
+            if pieces[edge.before].foundation or pieces[edge.before].phase <= Phase.SYNTAX:
+                reached[number].add(edge.before)
+    return held_up
+
+
+def _holds_up(before: Piece, after: Piece) -> bool:
+    """Tell whether a piece of an earlier phase holds up one of a later phase."""
+    return before.phase <= Phase.SYNTAX or (before.foundation and not after.foundation)
 
 
 def lanes(holds: Sequence[frozenset[str]]) -> list[int | None]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 
 import msgspec
 
 from domain.analysis.dependencies import DependencyAnalyzer
-from domain.analysis.patterns import Group
+from domain.analysis.group import Group
+from domain.errors import UsageError
 from domain.phase import Phase
-from domain.plan import Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
+from domain.plan import Conflict, Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
 from domain.planning.arrangement import Arrangement, arrange, lanes
 from domain.planning.conflicts import predict
 from domain.planning.makespan import effort_of, makespan
@@ -26,6 +28,9 @@ from domain.scope import TaskScope
 
 #: A subtask's budget, in seconds, where nobody gave one and the estimate does not ask for more.
 _TIME_BUDGET_SECONDS = 1800.0
+
+#: Pairs that a plan names.
+_CONFLICTS_MAX = 100
 
 #: What a missing dependency is added to.
 _MANIFESTS = ("Cargo.toml", "pyproject.toml", "package.json", "tsconfig.json", "CMakeLists.txt", "Makefile")
@@ -47,7 +52,7 @@ def decompose(
 
     `analyzer` is one that knows the tree's imports, or what has changed together, where these are known.
     Problems without a place in the tree are left out: nobody can be given a file that is not named.
-    Raises `UsageError` where the CODEOWNERS file is malformed.
+    Raises `UsageError` where the strategy owner is asked for and the CODEOWNERS file is malformed.
     """
     candidates = _candidates(problems, groups, request, analyzer or DependencyAnalyzer())
     chosen, reason, outcomes = _choose(problems, candidates, request)
@@ -65,7 +70,7 @@ def decompose(
         left_out=tuple(sorted(index for index in targeted if not problems[index].path)),
         strategy_reason=reason,
         outcomes=outcomes,
-        conflicts=(*conflicts, *arrangement.likely_conflicts),
+        conflicts=_riskiest([*conflicts, *arrangement.likely_conflicts]),
         expected_conflicts=expected,
         phases=plan_phases(problems, groups, request),
     )
@@ -97,12 +102,15 @@ class _Candidate:
 def _candidates(
     problems: Sequence[Problem], groups: Sequence[Group], request: Request, analyzer: DependencyAnalyzer
 ) -> list[_Candidate]:
-    strategies: tuple[Strategy, ...] = (request.strategy,)
-    if request.strategy == "auto":
-        strategies = ("root-cause", "file", "directory", "code")
-        if request.code_owners.strip():
-            strategies = (*strategies, "owner")
-    return [_Candidate(problems, groups, request, strategy, analyzer) for strategy in strategies]
+    if request.strategy != "auto":
+        return [_Candidate(problems, groups, request, request.strategy, analyzer)]
+    weighed: tuple[Strategy, ...] = ("root-cause", "file", "directory", "code")
+    candidates = [_Candidate(problems, groups, request, strategy, analyzer) for strategy in weighed]
+    if request.code_owners.strip():
+        # Nobody has asked for owners: a file that cannot be read is no reason to refuse a plan.
+        with suppress(UsageError):
+            candidates.append(_Candidate(problems, groups, request, "owner", analyzer))
+    return candidates
 
 
 def _choose(
@@ -221,6 +229,10 @@ def _edited(arrangement: Arrangement) -> list[list[int]]:
         [index for unit in content if unit.files <= unit.holds for index in unit.problems]
         for content in arrangement.bins
     ]
+
+
+def _riskiest(pairs: Sequence[Conflict]) -> tuple[Conflict, ...]:
+    return tuple(sorted(pairs, key=lambda pair: (-pair.risk, pair.first, pair.second))[:_CONFLICTS_MAX])
 
 
 def _members(content: Bin) -> tuple[int, ...]:

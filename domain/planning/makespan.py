@@ -14,7 +14,7 @@ from domain.plan import Effort
 from domain.planning.arrangement import Arrangement
 from domain.planning.request import Request
 from domain.planning.schedule import Job, Simulation
-from domain.planning.units import Bin, demands_of, kind_of, load
+from domain.planning.units import Bin, demands_of, load
 
 #: Runs that are simulated with durations drawn from the estimates' spread, fewer where there are many jobs.
 _DRAWS_MAX, _DRAWS_MIN = 24, 8
@@ -46,6 +46,8 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
     A subtask costs its overhead beside its work, and each further worker its start, one after the other. Where the
     worker keeps a processor busy, more workers than processors slow each other down.
     """
+    # Nobody starts a worker that has nothing to do.
+    workers = min(workers, max(len(arrangement.bins), 1))
     overhead = request.costs.overhead
     slow_down = max(1.0, workers / request.cores) if request.cores else 1.0
     estimates = [effort_of(content, request) for content in arrangement.bins]
@@ -54,10 +56,10 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
             seconds=estimate.p50 * slow_down + overhead,
             files=holds,
             depends_on=depends_on,
-            priority=0 if kind_of(content) == "cause" else 1,
+            priority=number,
         )
-        for content, estimate, holds, depends_on in zip(
-            arrangement.bins, estimates, arrangement.holds, arrangement.depends_on, strict=True
+        for number, (estimate, holds, depends_on) in enumerate(
+            zip(estimates, arrangement.holds, arrangement.depends_on, strict=True)
         )
     ]
     simulation = Simulation(jobs)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from domain import effort as efforts
-from domain.analysis.patterns import Group
+from domain.analysis.group import Group
 from domain.phase import Phase
 from domain.plan import PlanPhase
 from domain.planning.request import Request
@@ -22,16 +22,19 @@ _MEANING: dict[_Stage, str] = {
 
 
 def plan_phases(problems: Sequence[Problem], groups: Sequence[Group], request: Request) -> tuple[PlanPhase, ...]:
-    """Give each stage its share of the grouped problems and its effort in seconds of one worker.
+    """Give each stage its share of the grouped problems that have a place, and its effort in seconds of one worker.
 
     What the work itself brings to light (errors that hid behind others) is in none: every round observes again.
     """
     counts: dict[_Stage, int] = dict.fromkeys(_MEANING, 0)
     seconds: dict[_Stage, float] = dict.fromkeys(_MEANING, 0.0)
     for group in groups:
+        placed = sum(bool(problems[index].path) for index in group.problems)
+        if not placed:
+            continue
         stage = _stage(problems, group)
-        counts[stage] += len(group.problems)
-        weight = efforts.weight(request.worker, group.kind, files=len(group.files), problems=len(group.problems))
+        counts[stage] += placed
+        weight = efforts.weight(request.worker, group.kind, files=len(group.files), problems=placed)
         seconds[stage] += weight * request.calibration.factor
     total = sum(counts.values())
     return tuple(_phase(stage, counts[stage], total, seconds[stage]) for stage in _MEANING if total)

@@ -10,7 +10,7 @@ from functools import lru_cache
 import msgspec
 
 from domain import effort as efforts
-from domain.analysis.patterns import Group
+from domain.analysis.group import Group
 from domain.effort import UnitKind
 from domain.phase import Phase
 from domain.planning.owners import Owners

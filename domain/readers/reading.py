@@ -105,9 +105,10 @@ def read(
     report = _read_told(format, told, source, tree) if told else _read_recognised(source, tree)
     if isinstance(tree, UnknownTree) and tree.absolute:
         # Read again: what was taken so far has absolute paths, and what lies outside is not yet refused.
-        found = Tree(tree.root(likely_root), prefix)
+        root = tree.root(likely_root)
+        found = Tree(root, prefix)
         report = _read_told(format, told, source, found) if told else _read_recognised(source, found)
-    return msgspec.structs.replace(report, replaced_bytes=source.replaced)
+    return msgspec.structs.replace(report, replaced_bytes=source.replaced, root=root or "")
 
 
 def _reader_told(name: str, pattern: str) -> _Reader | None:

@@ -27,5 +27,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     #: How many records said again what an earlier one said (the same place per build target).
     duplicates: int = 0
     damaged: tuple[Damage, ...] = ()
+    #: The absolute path that the problems' paths are relative to; empty where it was neither told nor found.
+    root: str = ""
     #: How many byte sequences of the input were not UTF-8 and were replaced.
     replaced_bytes: int = 0

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from domain.comparison import compare
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import Output, OutputFormat
@@ -15,6 +14,7 @@ from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_repor
 from api.cli.planning.tables import analysis_tables, comparison_table
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
 from domain.analysis.analyze import analyse
+from domain.comparison import compare
 
 
 def analyze(
@@ -36,12 +36,13 @@ def analyze(
         read = read_report(report, report_format, pattern, root)
         wanted = targeted(read.problems, target, code, include, exclude)
         analysis = analyse(read.problems, wanted, unsafe=target == "fixable-unsafe")
-        before = read_report(since, report_format, pattern, root) if since else None
+        same_root = root or (Path(read.root) if read.root else None)
+        before = read_report(since, report_format, pattern, same_root) if since else None
         comparison = compare(before.problems, read.problems) if before else None
         if output is Output.json:
             print_json(analysis_document(read, analysis, comparison))
             return
-        for table in analysis_tables(read, analysis):
+        for table in analysis_tables(read, analysis, len(wanted)):
             out.print(table)
         if comparison is not None:
             out.print(comparison_table(comparison))

@@ -15,16 +15,15 @@ from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_repor
 from api.cli.planning.tables import plan_tables
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
 from api.run.imports import imports_of
+from api.run.owners import CODEOWNERS, code_owners_of
 from domain.analysis.dependencies import DependencyAnalyzer
+from domain.analysis.group import Group
 from domain.analysis.imports import ImportGraph
-from domain.analysis.patterns import Group, PatternRecognizer
+from domain.analysis.patterns import PatternRecognizer
 from domain.effort import WORKER_KINDS, WorkerKind
 from domain.errors import UsageError
 from domain.planning.decompose import decompose as make_plan
 from domain.planning.request import STRATEGIES, Request
-
-#: Where a tree may keep its owners; the first that is there counts, as on the well-known hosts.
-_CODEOWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 
 
 def decompose(
@@ -49,6 +48,8 @@ def decompose(
 ) -> None:
     """Split the problems of a report into subtasks; nothing is stored and nobody starts to work."""
     with one_line_errors():
+        if imports and not (root or Path()).is_dir():
+            raise UsageError(f"--imports reads the sources at --root, and {root} is no folder")
         read = read_report(report, report_format, pattern, root)
         wanted = targeted(read.problems, target, code, include, exclude)
         patterns = PatternRecognizer().recognise(read.problems, wanted, unsafe=target == "fixable-unsafe")
@@ -56,7 +57,7 @@ def decompose(
             strategy=strategy_named(strategy),
             worker=_worker(worker),
             workers=workers,
-            workers_max=max(workers_max, workers or 1),
+            workers_max=workers_max,
             code_owners=_code_owners(root or Path(), strategy),
             excluded_files=tuple(exclude or ()),
         )
@@ -65,7 +66,7 @@ def decompose(
         if output is Output.json:
             print_json(plan_document(read, plan))
         else:
-            for table in plan_tables(read, plan):
+            for table in plan_tables(read, plan, len(wanted)):
                 out.print(table)
 
 
@@ -77,14 +78,13 @@ def _worker(name: str) -> WorkerKind:
 
 
 def _imports(root: Path, groups: Sequence[Group]) -> ImportGraph:
-    files = (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    return imports_of(root, files, {path for group in groups for path in group.files})
+    files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
+    own = [path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts)]
+    return imports_of(root, own, {path for group in groups for path in group.files})
 
 
 def _code_owners(root: Path, strategy: str) -> str:
-    for name in _CODEOWNERS:
-        if (file := root / name).is_file():
-            return file.read_text("utf-8", "replace")
-    if strategy == "owner":
-        raise UsageError(f"the strategy owner needs a CODEOWNERS file; {root.absolute()} has none of {_CODEOWNERS}")
-    return ""
+    text = code_owners_of(root)
+    if strategy == "owner" and not text.strip():
+        raise UsageError(f"the strategy owner needs a CODEOWNERS file; {root.absolute()} has none of {CODEOWNERS}")
+    return text

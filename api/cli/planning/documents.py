@@ -8,7 +8,7 @@ import msgspec
 
 from domain.analysis.analyze import Analysis
 from domain.analysis.complexity import Complexity
-from domain.analysis.patterns import Group
+from domain.analysis.group import Group
 from domain.comparison import Comparison
 from domain.plan import Conflict, Effort, Plan, PlannedSubtask, PlanPhase, StrategyOutcome, WorkerCurvePoint
 from domain.problem import count_codes

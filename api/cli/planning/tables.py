@@ -22,9 +22,12 @@ _CONFLICTS_MAX = 5
 _DAMAGE_MAX = 5
 
 
-def analysis_tables(report: Report, analysis: Analysis) -> Iterator[RenderableType]:
-    """Show a report and what its problems have in common."""
+def analysis_tables(report: Report, analysis: Analysis, targeted: int) -> Iterator[RenderableType]:
+    """Show a report and what those of its problems have in common that are asked for."""
     yield _summary(report)
+    if not targeted:
+        yield _nothing(report)
+        return
     yield _codes(report)
     yield _groups(analysis)
     if analysis.cascades:
@@ -44,6 +47,10 @@ def _summary(report: Report) -> Text:
         lines.append(f"{len(report.damaged):,} records could not be used:")
         lines += [f"  line {damage.line}: {damage.reason}" for damage in report.damaged[:_DAMAGE_MAX]]
     return Text("\n".join(lines))
+
+
+def _nothing(report: Report) -> Text:
+    return Text(f"none of the {len(report.problems):,} problems is asked for", style="yellow")
 
 
 def _codes(report: Report) -> Table:
@@ -105,9 +112,12 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def plan_tables(report: Report, plan: Plan) -> Iterator[RenderableType]:
+def plan_tables(report: Report, plan: Plan, targeted: int) -> Iterator[RenderableType]:
     """Show a plan with its reasons."""
     yield _summary(report)
+    if not targeted:
+        yield _nothing(report)
+        return
     yield plan_table(plan)
     if plan.left_out:
         yield Text(f"{len(plan.left_out):,} problems name no file of the tree and are in no subtask", style="yellow")

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.analysis.patterns import Group, PatternRecognizer
+from domain.analysis.group import Group
+from domain.analysis.patterns import PatternRecognizer
 from domain.phase import Phase
 from domain.problem import Applicability, Problem, Suggestion
 

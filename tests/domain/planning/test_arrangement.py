@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,3 +71,13 @@ def test_whoever_shares_a_file_shares_a_lane(held: list[frozenset[str]]) -> None
             assert numbers[one] == numbers[other] is not None
     for number in set(numbers) - {None}:
         assert numbers.count(number) > 1
+
+
+def test_what_holds_up_does_so_across_an_order_that_does_not_count() -> None:
+    # Syntax before types before borrows: that types come before borrows holds nobody up, syntax holds up both.
+    phases = (Phase.BORROW, Phase.TYPES, Phase.SYNTAX)
+
+    made = arranged(*([msgspec.structs.replace(unit("local", "a"), phase=phase)] for phase in phases))
+
+    assert made.bins[0][0].phase == Phase.SYNTAX
+    assert made.depends_on == ((), (0,), (0,))

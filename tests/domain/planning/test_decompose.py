@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.analysis.patterns import Group, PatternRecognizer
+from domain.analysis.group import Group
+from domain.analysis.patterns import PatternRecognizer
 from domain.effort import Calibration
 from domain.plan import Plan, PlannedSubtask
 from domain.planning.decompose import decompose
@@ -525,7 +526,7 @@ def test_auto_keeps_a_cause_in_one_head() -> None:
 
 
 def test_auto_says_what_it_weighed() -> None:
-    problems = [automatic(f"{number}.py", code=code) for number in range(30) for code in ("E1", "E2")]
+    problems = [automatic(f"{number}.py", code=code) for number in range(300) for code in ("E1", "E2")]
 
     made = plan(problems, Request(worker="script", workers=4))
 

@@ -77,6 +77,14 @@ def test_an_earlier_report_tells_what_is_new_and_what_is_gone(pw_json: PwJson, t
     }
 
 
+def test_two_reports_are_compared_below_the_same_root(pw_json: PwJson, tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.txt"
+    earlier.write_text("/ci/tree/pkg/a.py:1:1: F401 'os' imported but unused\n")
+    now = b"/ci/tree/pkg/a.py:1:1: F401 'os' imported but unused\n/ci/tree/b.py:5:1: F821 undefined name 'y'\n"
+
+    assert pw_json("analyze", "-", "--since", earlier, given=now)["since"] == {"persisting": 1, "new": 1}
+
+
 def test_a_line_format_of_your_own_is_read_by_its_expression(pw_json: PwJson) -> None:
     told = pw_json(
         "analyze", "-", "--pattern", r"(?P<path>\S+) at (?P<line>\d+): (?P<message>.*)", given=b"a.py at 3: odd\n"

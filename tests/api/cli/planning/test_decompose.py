@@ -104,6 +104,8 @@ def test_people_see_tables_with_reasons(pw: Pw, samples: Path) -> None:
         (("--strategy", "luck"), "pw: unknown strategy 'luck': auto, root-cause, "),
         (("--worker", "robot"), "pw: unknown worker 'robot': script, agent"),
         (("--target", "some"), "pw: unknown target 'some': all, fixable, fixable-unsafe"),
+        (("--exclude", "!"), "pw: not a pattern of gitignore: "),
+        (("--imports", "--root", "/nowhere"), "pw: --imports reads the sources at --root, and /nowhere is no folder"),
     ],
 )
 def test_what_cannot_be_is_refused_with_one_line(
@@ -114,3 +116,19 @@ def test_what_cannot_be_is_refused_with_one_line(
     assert result.exit_code != 0
     assert result.stderr.startswith(said)
     assert result.stderr.count("\n") == 1
+
+
+def test_where_no_problem_is_asked_for_people_are_told(pw: Pw, samples: Path) -> None:
+    result = pw("decompose", samples / "flake8-boto.txt", "--include", "nothing-like-this")
+
+    assert result.exit_code == 0
+    assert "problems is asked for" in result.stdout
+
+
+def test_owners_that_cannot_be_read_are_no_reason_to_refuse_a_plan(pw_json: PwJson, tmp_path: Path) -> None:
+    (tmp_path / "CODEOWNERS").write_text("[ab @x\n")
+    report = b"a.py:1:1: F401 'os' imported but unused\n"
+
+    plan = pw_json("decompose", "-", "--root", tmp_path, given=report)
+
+    assert "owner" not in [outcome["strategy"] for outcome in plan["strategies"]]

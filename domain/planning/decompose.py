@@ -38,7 +38,8 @@ _MANIFESTS = ("Cargo.toml", "pyproject.toml", "package.json", "tsconfig.json", "
 #: Where so many further workers together save less than this share of what one takes, no more are tried.
 _LOOK_AHEAD, _NOTHING = 4, 0.01
 
-#: `auto` leaves the cause whole unless another strategy is faster by more than this share.
+#: `auto` leaves the cause whole unless another strategy is faster by more than this share, and by more than the time
+#: for which a subtask is not worth its worktree.
 _CLEARLY_FASTER = 0.1
 
 
@@ -124,7 +125,8 @@ def _choose(
     outcomes = [_outcome(problems, candidate, workers, request) for candidate in candidates]
     fastest = min(outcomes, key=lambda outcome: outcome.makespan_seconds)
     by_cause = outcomes[0]
-    keeps = by_cause.makespan_seconds * (1 - _CLEARLY_FASTER) <= fastest.makespan_seconds
+    saved = by_cause.makespan_seconds - fastest.makespan_seconds
+    keeps = saved <= max(_CLEARLY_FASTER * by_cause.makespan_seconds, request.costs.effort_min)
     chosen = by_cause if keeps else fastest
     others = ", ".join(
         f"{outcome.strategy} {spell(outcome.makespan_seconds)} with {outcome.conflicts:.3g}"

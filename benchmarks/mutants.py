@@ -62,7 +62,7 @@ class Mutant(NamedTuple):
     tests: Sequence[str]
 
 
-_MUTANTS = (
+MUTANTS = (
     Mutant(
         "appends do not share a lock that readers can wait for",
         _APPEND_SQL,
@@ -164,10 +164,10 @@ _MUTANTS = (
     Mutant(
         "callers are answered before the commit",
         _BATCHER,
-        "            return await self._appender.append_calls(flush.calls, flush.package)",
+        "            outcomes = await self._appender.append_calls(flush.calls, flush.package)",
         "            await self._connection.commit()\n"
         "            await self._connection.set_autocommit(False)\n"
-        "            return await self._appender.append_calls(flush.calls, flush.package)",
+        "            outcomes = await self._appender.append_calls(flush.calls, flush.package)",
         [_SERVICE_KILLED],
     ),
     Mutant(
@@ -284,7 +284,7 @@ _MUTANTS = (
 def main() -> int:
     """Try the faults; return the exit code."""
     words = sys.argv[1:]
-    chosen = [mutant for mutant in _MUTANTS if not words or any(word in mutant.what for word in words)]
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.what for word in words)]
     if not chosen:
         _OUT.print(f"no fault's description holds one of: {' '.join(words)}")
         return 2

@@ -34,11 +34,13 @@ BEGIN
     FOR item IN
         SELECT format('SCHEMA %I', nspname) AS name
         FROM pg_namespace
-        WHERE nspname IN ('ledger', 'analytics', 'migration')
+        WHERE nspname IN ('ledger', 'analytics', 'migration', 'service')
         UNION ALL
         SELECT format('%s %s', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass)
         FROM pg_class
-        WHERE relnamespace IN ('ledger'::regnamespace, 'analytics'::regnamespace, 'migration'::regnamespace)
+        WHERE relnamespace IN (
+                'ledger'::regnamespace, 'analytics'::regnamespace, 'migration'::regnamespace, 'service'::regnamespace
+            )
             AND relkind IN ('r', 'p', 'v', 'S')
         UNION ALL
         SELECT format('FUNCTION %s', oid::regprocedure)
@@ -54,6 +56,10 @@ GRANT USAGE ON SCHEMA ledger, analytics, migration TO pw_service;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger, analytics, migration TO pw_service;
 GRANT INSERT ON ledger.event, ledger.artifact, ledger.seal TO pw_service;
 GRANT USAGE, SELECT ON SEQUENCE ledger.position TO pw_service;
+
+-- What is no history may change.
+GRANT USAGE ON SCHEMA service TO pw_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA service TO pw_service;
 
 -- Beside the views only the book of migrations, which tells every command whether the schema is up to date.
 GRANT USAGE ON SCHEMA analytics, migration TO pw_analyst;

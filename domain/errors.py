@@ -4,6 +4,13 @@
     +-- UsageError                  the call itself is wrong                     exit code 2
     |   +-- UnknownFormatError      no reader of that name, or none recognises the input
     |   +-- UnknownTaskError        no such task in the ledger
+    |   +-- UnknownSubtaskError     no such subtask, blocker or worker
+    |   +-- InvalidRequestError     a request that says something impossible
+    +-- UnauthenticatedError        no key was given, or none that is known
+    +-- ForbiddenError              the key's role may not do this
+    |   +-- NotYoursError           the worker, or the lease, is another key's
+    +-- TooManyRequestsError        more requests than the key may make
+    +-- ServiceError                the service cannot be reached, or answered with an error
     +-- ReportError                 the tool's output holds no usable record
     +-- ToolError                   a tool or worker command cannot be started, or failed
     +-- RepositoryError             the tree is not what a run needs, or git refused
@@ -18,6 +25,7 @@
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
     |   +-- NotReportedError        no worker has said that the subtask is done
     |   +-- StaleLeaseError         the lease epoch is not the one that holds the subtask
+    |   +-- IdempotencyError        a name or key that was used before, for something else
 
 Each carries the fact that the user needs in its message, in one line.
 """
@@ -43,6 +51,38 @@ class UnknownFormatError(UsageError):
 
 class UnknownTaskError(UsageError):
     """The ledger holds no task of that name."""
+
+
+class UnknownSubtaskError(UsageError):
+    """There is no such subtask, blocker, or worker."""
+
+
+class InvalidRequestError(UsageError):
+    """A request that says something impossible; the message names the part."""
+
+
+class UnauthenticatedError(ParallelWorkersError):
+    """No key was given, or none that is known and still good."""
+
+
+class ForbiddenError(ParallelWorkersError):
+    """The key's role does not allow it."""
+
+
+class NotYoursError(ForbiddenError):
+    """The worker or the lease is another key's."""
+
+
+class TooManyRequestsError(ParallelWorkersError):
+    """More requests than the key may make: try again later."""
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ServiceError(ParallelWorkersError):
+    """The service cannot be reached, or answered with an error, which the message repeats."""
 
 
 class ReportError(ParallelWorkersError):
@@ -103,3 +143,7 @@ class NotReportedError(LifecycleError):
 
 class StaleLeaseError(LifecycleError):
     """A report under a lease that has been taken over; the message names the holder."""
+
+
+class IdempotencyError(LifecycleError):
+    """A name or an idempotency key that was used before, for something else."""

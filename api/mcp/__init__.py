@@ -1,0 +1,1 @@
+"""The work loop as tools of the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""The ledger as a stream of server-sent events."""

@@ -16,6 +16,7 @@
     +-- RepositoryError             the tree is not what a run needs, or git refused
     +-- LedgerError                 the database is out of reach or refused
     |   +-- VersionConflictError    somebody else appended to the stream first
+    |   +-- RepeatedMessageError    a message of a decision is in the ledger already
     |   +-- InvalidEventError       an event that cannot be kept
     |   |   +-- PayloadTooLargeError
     |   +-- OverloadedError         more waits to be stored than the service will hold
@@ -103,6 +104,10 @@ class LedgerError(ParallelWorkersError):
 
 class VersionConflictError(LedgerError):
     """A stream has moved on since the caller read it."""
+
+
+class RepeatedMessageError(LedgerError):
+    """A message of a decision is in the ledger already, and the rest of the decision is not: nothing was stored."""
 
 
 class InvalidEventError(LedgerError):

@@ -20,7 +20,7 @@ import msgspec
 import psycopg
 from psycopg import errors
 
-from domain.errors import InvalidEventError, LedgerError, VersionConflictError
+from domain.errors import InvalidEventError, LedgerError, RepeatedMessageError, VersionConflictError
 from domain.events import Event, Receipt
 from eventstore import arrays
 from eventstore.arrays import Array, ArrayDumper
@@ -32,10 +32,11 @@ from eventstore.postgres.connection import Connection, first_line
 APPEND_LOCK = 0x70772D6C65646772
 
 _APPEND: LiteralString = """
-    SELECT positions, bases FROM ledger.append_v1(
+    SELECT positions, bases FROM ledger.append_v2(
         %b::text[], %b::text[], %b::bigint[],
         %b::integer[], %b::integer[], %b::uuid[], %b::text[], %b::smallint[], %b::text[], %b::integer[],
-        %b::timestamptz[], %b::text[]
+        %b::timestamptz[], %b::text[],
+        %b::text[], %b::bigint[]
     )
 """
 
@@ -57,6 +58,7 @@ _FIND: LiteralString = """
 
 _WRONG_VERSION = "PW002"
 _ARCHIVED = "PW005"
+_TASK_MOVED = "PW006"
 #: What a single event can cause: data exceptions, constraints, limits of the server.
 _POISON = (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded)
 
@@ -65,6 +67,14 @@ class _WrongVersionError(Exception):
     """Streams are at other versions than expected: by stream, the version found."""
 
     def __init__(self, found: dict[StreamKey, int]) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+class _TaskMovedError(Exception):
+    """Tasks have moved on: by task, the last position found."""
+
+    def __init__(self, found: dict[str, int]) -> None:
         super().__init__(found)
         self.found = found
 
@@ -78,7 +88,7 @@ class _OvertakenError(Exception):
 
 
 #: What becomes another attempt.
-_RETRIED = (_KnownMessageError, _OvertakenError, _WrongVersionError, errors.DeadlockDetected)
+_RETRIED = (_KnownMessageError, _OvertakenError, _WrongVersionError, _TaskMovedError, errors.DeadlockDetected)
 
 
 class Appender:
@@ -90,9 +100,11 @@ class Appender:
         self._clock = clock or SystemClock()
         self._look_first = False
 
-    async def append(self, events: Sequence[Event], *, expected: Mapping[str, int] | None = None) -> list[Receipt]:
+    async def append(
+        self, events: Sequence[Event], *, expected: Mapping[str, int] | None = None, at: int | None = None
+    ) -> list[Receipt]:
         """Store the events of one call at once; see `Ledger.append`."""
-        [outcome] = await self.append_calls([Call.of(events, expected, self._clock.now())])
+        [outcome] = await self.append_calls([Call.of(events, expected, self._clock.now(), at=at)])
         if isinstance(outcome, LedgerError):
             raise outcome
         return outcome
@@ -102,7 +114,8 @@ class Appender:
     ) -> list[list[Receipt] | LedgerError]:
         """Store the calls in their order and give the receipts of each, or the error that it alone has met.
 
-        No call may hold a message of another one, nor expect a version of a stream that one before it writes to.
+        No call may hold a message of another one, nor expect a version of a stream, or the last position of a task,
+        that one before it writes to.
         `package` is `Package.of_calls` of them, where it was made beforehand.
         Raises `psycopg.Error` where the database fails as a whole; nothing is stored then, or it is not known.
         """
@@ -131,20 +144,24 @@ class Appender:
     async def _append_unknown(self, calls: Sequence[Call]) -> list[list[Receipt] | LedgerError]:
         """Store what is not stored yet, without the calls whose streams are at other versions than expected."""
         known = await self._find(calls)
-        refused: dict[int, VersionConflictError] = {}
+        refused: dict[int, LedgerError] = _decided_in_vain(calls, known)
         while True:
             going = [call for call in calls if id(call) not in refused]
             rows = [row for call in going for row in call.rows if id(row) not in known]
             adding = [call for call in going if any(id(row) not in known for row in call.rows)]
             expected = {key: version for call in adding for key, version in call.expected.items()}
+            turns = {task: position for call in adding for task, position in call.turns.items()}
             try:
-                places = await self._store(Package.of(rows, expected)) if rows else []
+                places = await self._store(Package.of(rows, expected, turns)) if rows else []
                 break
             except _WrongVersionError as error:
                 refused |= _conflicts(going, error.found)
+            except _TaskMovedError as error:
+                refused |= _moved(going, error.found)
             except _RETRIED:
                 # The other append has committed, or is gone.
                 known = await self._find(calls)
+                refused |= _decided_in_vain(calls, known)
         self._look_first = bool(known)
         stored = {id(row): Outcome(*place, "created") for row, place in zip(rows, places, strict=True)}
         return [refused.get(id(call)) or call.receipts(stored | known) for call in calls]
@@ -164,6 +181,8 @@ class Appender:
             if error.sqlstate == _WRONG_VERSION:
                 found = msgspec.json.decode(error.diag.message_detail or "[]")
                 raise _WrongVersionError({(task, stream): version for task, stream, version in found}) from error
+            if error.sqlstate == _TASK_MOVED:
+                raise _TaskMovedError(dict(msgspec.json.decode(error.diag.message_detail or "[]"))) from error
             raise
         [(positions, bases)] = await cursor.fetchall()
         return [
@@ -182,10 +201,29 @@ class Appender:
         }
 
 
-def _conflicts(calls: Iterable[Call], found: Mapping[StreamKey, int]) -> dict[int, VersionConflictError]:
-    refused = {}
+def _decided_in_vain(calls: Iterable[Call], known: Mapping[int, Outcome]) -> dict[int, LedgerError]:
+    """Refuse decisions on a task's state of which a part is stored: the rest would not follow from anything."""
+    refused: dict[int, LedgerError] = {}
+    for call in calls:
+        stored = [row for row in call.rows if id(row) in known]
+        if call.turns and stored and len(stored) < len(call.rows):
+            refused[id(call)] = RepeatedMessageError(f"message {stored[0][2]} is in the ledger already")
+    return refused
+
+
+def _conflicts(calls: Iterable[Call], found: Mapping[StreamKey, int]) -> dict[int, LedgerError]:
+    refused: dict[int, LedgerError] = {}
     for call in calls:
         for key, version in call.expected.items():
             if key in found and found[key] != version:
                 refused[id(call)] = VersionConflictError(f"{key[1]} is at version {found[key]}, not {version}")
     return refused
+
+
+def _moved(calls: Iterable[Call], found: Mapping[str, int]) -> dict[int, LedgerError]:
+    return {
+        id(call): VersionConflictError(f"{task} is at position {found[task]}, not {position}")
+        for call in calls
+        for task, position in call.turns.items()
+        if task in found and found[task] != position
+    }

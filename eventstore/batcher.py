@@ -190,18 +190,24 @@ class Batcher:
         batch: list[_Waiting] = []
         messages: set[MessageKey] = set()
         streams: set[StreamKey] = set()
+        tasks: set[str] = set()
         size = 0
         while self._queue:
             waiting = self._queue[0]
             call = waiting.call
             if not waiting.answer.done():
                 full = len(messages) + len(call.rows) > events_max or size + waiting.size_bytes > FLUSH_BYTES_MAX
-                # What an earlier call decides about a message or a version must be known first.
-                depends = not messages.isdisjoint(call.messages) or not streams.isdisjoint(call.expected)
+                # What an earlier call decides about a message, a version or a task must be known first.
+                depends = (
+                    not messages.isdisjoint(call.messages)
+                    or not streams.isdisjoint(call.expected)
+                    or not tasks.isdisjoint(call.turns)
+                )
                 if batch and (full or depends):
                     break
                 messages |= call.messages
                 streams |= call.streams
+                tasks |= call.tasks
                 size += waiting.size_bytes
                 waiting.sent = True
                 batch.append(waiting)

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """Events to be stored together, in columns, and the versions that streams must have before."""
+    """Events to be stored together, in columns, and what must hold before: versions, and a task's last position."""
 
     sent: list[Row]
     #: The same list, or without those that repeat a message id of the call.
@@ -41,24 +41,37 @@ class Call:
     streams: set[StreamKey]
     expected: dict[StreamKey, int]
     now: datetime
+    #: By task the position that must be its last.
+    turns: dict[str, int]
 
     @classmethod
-    def of(cls, events: Sequence[Event], expected: Mapping[str, int] | None, now: datetime) -> Call:
+    def of(
+        cls, events: Sequence[Event], expected: Mapping[str, int] | None, now: datetime, *, at: int | None = None
+    ) -> Call:
         """Check and encode the events; `now` is what their times are held against.
 
         Raises `InvalidEventError` where one cannot be kept, and `LedgerError` where a version is expected of a
-        stream that none of them belongs to.
+        stream that none of them belongs to, or a last position of several tasks.
         """
         sent = [encode_event(event) for event in events]
         messages = {_message_key(row) for row in sent}
         rows = sent if len(messages) == len(sent) else _without_repeats(sent)
-        call = cls(sent, rows, messages, {(row[0], row[1]) for row in rows}, {}, now)
+        call = cls(sent, rows, messages, {(row[0], row[1]) for row in rows}, {}, now, {})
         if expected:
             keys = {stream: (task, stream) for task, stream in call.streams}
             if foreign := sorted(expected.keys() - keys.keys()):
                 raise LedgerError(f"a version is expected of {foreign[0]}, which none of the events belongs to")
             call.expected = {keys[stream]: version for stream, version in expected.items()}
+        if at is not None:
+            call.turns = {task: at for task, _ in call.streams}
+            if len(call.turns) > 1:
+                raise LedgerError(f"a last position is expected of {len(call.turns)} tasks at once")
         return call
+
+    @property
+    def tasks(self) -> set[str]:
+        """The tasks that its events belong to."""
+        return {task for task, _ in self.streams}
 
     def receipts(self, outcomes: Mapping[int, Outcome]) -> list[Receipt]:
         """Say what became of each event, given the outcomes by `id` of its row."""
@@ -106,7 +119,7 @@ def _same(one: Row, other: Row) -> bool:
 
 @dataclass(slots=True)
 class Package:
-    """Rows as the parameters of `ledger.append_v1`."""
+    """Rows as the parameters of `ledger.append_v2`."""
 
     rows: Sequence[Row]
     parameters: list[Array]
@@ -115,8 +128,8 @@ class Package:
     ordinals: list[int]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], expected: Mapping[StreamKey, int]) -> Package:
-        """Pack rows, and the versions that streams must have before."""
+    def of(cls, rows: Sequence[Row], expected: Mapping[StreamKey, int], turns: Mapping[str, int]) -> Package:
+        """Pack rows, the versions that streams must have before, and the last positions of tasks."""
         keys = [(row[0], row[1]) for row in rows]
         numbers = {key: number for number, key in enumerate(sorted({*keys, *expected}), 1)}
         added = dict.fromkeys(numbers, 0)
@@ -132,14 +145,17 @@ class Package:
             arrays.integers(heads),
             arrays.integers(ordinals),
             *columns_of(rows),
+            arrays.texts([task.encode() for task in turns]),
+            arrays.bigints(list(turns.values())),
         ]
         return cls(rows, parameters, heads, ordinals)
 
     @classmethod
-    def of_calls(cls, calls: Iterable[Call]) -> Package:
+    def of_calls(cls, calls: Sequence[Call]) -> Package:
         """Pack everything of some calls."""
         rows = [row for call in calls for row in call.rows]
-        return cls.of(rows, {key: version for call in calls for key, version in call.expected.items()})
+        expected = {key: version for call in calls for key, version in call.expected.items()}
+        return cls.of(rows, expected, {task: at for call in calls for task, at in call.turns.items()})
 
 
 def columns_of(rows: Sequence[Row]) -> list[Array]:

@@ -5,7 +5,8 @@ What an append promises:
 - All events of one call are stored, or none is. When it returns they are durable (`synchronous_commit` is on).
 - A message id is stored once per task. Sent again with the same content it answers `duplicate` with the first
   position; with other content it answers `conflict`, and nothing of that event is stored.
-- Versions of a stream are 1, 2, 3 ... without gaps; `expected` turns an append into a compare-and-set.
+- Versions of a stream are 1, 2, 3 ... without gaps; `expected` turns an append into a compare-and-set on streams,
+  `at` into one on the whole task.
 - Any number of tasks and processes may append at once. Calls of one process share transactions (`batcher.py`).
 
 To read across tasks, and to be told of new events, there is the feed (`feed.py`).
@@ -75,20 +76,22 @@ class Ledger:
         events: Sequence[Event],
         *,
         expected: Mapping[str, int] | None = None,
+        at: int | None = None,
         timeout_seconds: float = APPEND_SECONDS_MAX,
     ) -> list[Receipt]:
         """Store the events in their order, all or none, and give a receipt for each.
 
-        `expected` maps streams of these events to the version that they must have before; sending again what is
-        stored already is no conflict.
+        `expected` maps streams of these events to the version that they must have before; `at` is the position that
+        must be the last of their task: what was decided on a task's state is stored only where that still stands.
+        Sending again what is stored already is no conflict.
 
-        Raises `VersionConflictError` where a version is another one; `InvalidEventError` where an event cannot be
+        Raises `VersionConflictError` where a version or the last position is another one; `InvalidEventError` where an event cannot be
         kept; `OverloadedError` where the queue is full; `OutcomeUnknownError` where the answer did not come in
         time; and `LedgerError` where the database refuses, or the events could not be sent in time.
         """
         if not events:
             return []
-        call = Call.of(events, expected, self._clock.now())
+        call = Call.of(events, expected, self._clock.now(), at=at)
         return await self._batcher.submit(call, timeout_seconds=timeout_seconds)
 
     async def append_each(

@@ -47,10 +47,11 @@ _LAST_TURN: LiteralString = """
 """
 
 _APPEND: LiteralString = """
-    SELECT positions[1] FROM ledger.append_v1(
+    SELECT positions[1] FROM ledger.append_v2(
         ARRAY[%(task)s], ARRAY[%(stream)s], ARRAY[NULL::bigint],
         ARRAY[1], ARRAY[1], ARRAY[%(message)s::uuid], ARRAY[%(type)s], ARRAY[%(schema)s::smallint], ARRAY[NULL::text],
-        ARRAY[NULL::integer], ARRAY[%(occurred)s::timestamptz], ARRAY[%(payload)s]
+        ARRAY[NULL::integer], ARRAY[%(occurred)s::timestamptz], ARRAY[%(payload)s],
+        '{}', '{}'
     )
 """
 

@@ -7,6 +7,7 @@ the server, never guessed from the time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from domain.errors import VersionConflictError
+from domain.errors import RepeatedMessageError, VersionConflictError
 from domain.events import Event, Receipt, Started
 from domain.ids import TaskId
 from eventstore.append import APPEND_LOCK, Appender
@@ -274,3 +275,54 @@ async def test_an_append_that_is_cancelled_stores_nothing_and_leaves_the_ledger_
             await waiting
     [receipt] = await rival.appender.append([new_event()])
     assert receipt.version == 2
+
+
+# --- decisions on a task's state ------------------------------------------------------------------------
+
+
+async def test_a_decision_on_a_state_that_has_moved_on_stores_nothing(ledger: Ledger, new_event: NewEvent) -> None:
+    [first] = await ledger.append([new_event("t")])
+    await ledger.append([new_event("t.1")], at=first.position)
+    with pytest.raises(VersionConflictError, match=f"t is at position .*, not {first.position}"):
+        await ledger.append([new_event("t.2")], at=first.position)
+    assert len(await ledger.read_task(TaskId("t"))) == 2
+
+
+async def test_of_decisions_on_one_state_in_several_processes_one_is_stored(
+    database_url: str, new_event: NewEvent
+) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        ledgers = [await opened.enter_async_context(Ledger.open(database_url)) for _ in range(8)]
+        last = 0
+        for turn in range(10):
+            # Different streams: nothing but the task's position tells them that they are in each other's way.
+            answers = await asyncio.gather(
+                *(
+                    ledger.append([new_event(f"t.{number}")], at=last)
+                    for number, ledger in enumerate(ledgers, 1)
+                ),
+                return_exceptions=True,
+            )
+            stored = [answer for answer in answers if not isinstance(answer, BaseException)]
+            refused = [answer for answer in answers if isinstance(answer, VersionConflictError)]
+            assert (len(stored), len(refused)) == (1, 7)
+            last = stored[0][0].position or 0
+            assert len(await ledgers[0].read_task(TaskId("t"))) == turn + 1
+
+
+async def test_a_decision_of_which_a_part_is_stored_already_is_refused_as_a_whole(
+    ledger: Ledger, new_event: NewEvent
+) -> None:
+    known = new_event("t.1")
+    [first] = await ledger.append([known])
+    with pytest.raises(RepeatedMessageError, match=str(known.message_id)):
+        await ledger.append([known, new_event("t.2")], at=first.position)
+    assert len(await ledger.read_task(TaskId("t"))) == 1
+
+
+async def test_a_decision_that_is_sent_again_is_found(ledger: Ledger, new_event: NewEvent) -> None:
+    decided = [new_event("t.1"), new_event("t.2")]
+    first = await ledger.append(decided, at=0)
+    again = await ledger.append(decided, at=0)
+    assert [receipt.status for receipt in again] == ["duplicate", "duplicate"]
+    assert [receipt.position for receipt in again] == [receipt.position for receipt in first]

@@ -40,7 +40,13 @@ class ToolSpec(Wire, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     format: str = "auto"
     exit_codes: tuple[int, ...] = ()
+    #: Whether fixing one of its errors may bring others to light that it could not see before.
     unmasks: bool = False
+
+    @property
+    def scoped(self) -> bool:
+        """Whether it can be asked about single files."""
+        return "{files}" in self.argv
 
 
 class Tree(Wire, frozen=True, kw_only=True):
@@ -90,6 +96,10 @@ class Policy(Wire, frozen=True, kw_only=True):
     #: In US dollars, over all attempts that said what they cost; None: no limit.
     cost_max: Annotated[float, Meta(ge=0.0)] | None = None
     phases_max: Annotated[int, Meta(ge=1, le=100)] = 10
+    #: Processors of the workers' machine, where each worker keeps one busy.
+    cores: Annotated[int, Meta(ge=1)] | None = None
+    #: Whether a blocked subtask waits for its answer after its worker has gone; else it is held for this phase.
+    parks: bool = True
 
 
 class TaskRequest(Wire, frozen=True, kw_only=True):
@@ -102,6 +112,8 @@ class TaskRequest(Wire, frozen=True, kw_only=True):
     tree: Tree = Tree()
     tool: ToolSpec | None = None
     policy: Policy = Policy()
+    #: Kept with the task as it is, for whoever submitted it.
+    options: dict[str, Any] = {}
 
 
 class ObservationRequest(Wire, frozen=True, kw_only=True):
@@ -278,6 +290,12 @@ class Lease(Wire, frozen=True, kw_only=True, omit_defaults=False, tag_field="kin
     expires_at: datetime
     heartbeat_seconds: float
     time_budget_seconds: float
+    #: Collects the accepted work; empty where there is no repository.
+    branch: str = ""
+    #: How the problems are found again; None where nobody said.
+    tool: ToolSpec | None = None
+    #: Commands that the work must pass.
+    gates: tuple[str, ...] = ()
 
 
 class ObservationJob(Wire, frozen=True, kw_only=True, omit_defaults=False, tag_field="kind", tag="observation"):
@@ -302,6 +320,8 @@ class ReleaseRequest(Wire, frozen=True, kw_only=True):
     worker_id: Name
     lease_epoch: int
     reason: Text = ""
+    #: Whether the worker was ended from outside, which says nothing about the subtask; counted as a loss.
+    lost: bool = False
 
 
 class WorkerRequest(Wire, frozen=True, kw_only=True):
@@ -518,3 +538,5 @@ class ProblemDetails(Wire, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
     #: With 503 and 429.
     retry_after_seconds: float | None = None
+    #: With `behind`: the commit that the branch is at.
+    head: str = ""

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from domain.ids import short
-from domain.lifecycle import SubtaskState
 from domain.problem import Problem
 from domain.scope import TaskScope
+from domain.task_state import SubtaskState
 
 #: Problems listed in full; more would bury the rest of the page.
 _LISTED_MAX = 60
+
+_FOLDER = "in the folder that you were started in"
+_ROOT = "at the root of the tree"
 
 
 def write_brief(
@@ -19,7 +22,8 @@ def write_brief(
 ) -> str:
     """Write what, where, what not to touch, when it is done, how to verify, and how to hand over.
 
-    `problems` are the subtask's own; `check` is the command that finds them; `report` is the file for messages.
+    `problems` are the subtask's own; `check` is the command that finds them, empty where it is not known; `report` is
+    the file for messages, empty for a worker that speaks to the service itself.
     """
     scope = subtask.plan.scope
     sections = [
@@ -28,12 +32,12 @@ def write_brief(
         _what_was_tried(subtask),
         _where(scope),
         _do_not_touch(scope),
-        f"## Done when\n\n- `{check}` shows none of the problems below and no new ones in these files.\n"
-        "- Nothing has changed that you may not change.\n"
+        f"## Done when\n\n- {f'`{check}`' if check else 'The tool'} shows none of the problems below and no new ones"
+        " in these files.\n- Nothing has changed that you may not change.\n"
         + "".join(f"- {requirement}\n" for requirement in scope.quality)
         + "".join(f"- `{gate}` ends with exit code 0.\n" for gate in gates),
-        f"## How to verify\n\nRun this in the folder that you were started in:\n\n    {check}\n",
-        _hand_over(subtask, report),
+        f"## How to verify\n\nRun this {_FOLDER if report else _ROOT}:\n\n    {check}\n" if check else "",
+        _hand_over(subtask, report) if report else _hand_over_to_service(subtask),
         f"## The problems\n\n{_listing(problems)}",
     ]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
@@ -89,6 +93,16 @@ def _hand_over(subtask: SubtaskState, report: str) -> str:
         '    {"type": "completed", "summary": "what you changed and why"}\n'
         '    {"type": "blocked", "issue": {"kind": "scope_clarification", "question": "..."}}\n\n'
         "If you cannot do it, say why with a `blocked` line and end with exit code 1.\n"
+    )
+
+
+def _hand_over_to_service(subtask: SubtaskState) -> str:
+    budget = subtask.plan.scope.time_budget_seconds
+    return (
+        "## How to hand over\n\n"
+        f"Leave your changes in the working tree, and say within {budget:.0f} seconds that you are done: by MCP"
+        " `submit_subtask`, over HTTP a message `completed`. On the way say how far you are, and say what keeps you"
+        " from going on instead of guessing.\n"
     )
 
 

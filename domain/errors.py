@@ -5,6 +5,7 @@
     |   +-- UnknownFormatError      no reader of that name, or none recognises the input
     |   +-- UnknownTaskError        no such task in the ledger
     |   +-- UnknownSubtaskError     no such subtask, blocker or worker
+    |   +-- UnknownWebhookError     no such webhook
     |   +-- InvalidRequestError     a request that says something impossible
     +-- UnauthenticatedError        no key was given, or none that is known
     +-- ForbiddenError              the key's role may not do this
@@ -25,6 +26,8 @@
     +-- LifecycleError              a command that the state of a subtask does not allow
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
     |   +-- NotReportedError        no worker has said that the subtask is done
+    |   +-- AlreadyReportedError    its worker has said the last word already
+    |   +-- BehindError             the work does not continue the branch's present head
     |   +-- StaleLeaseError         the lease epoch is not the one that holds the subtask
     |   +-- IdempotencyError        a name or key that was used before, for something else
 
@@ -56,6 +59,10 @@ class UnknownTaskError(UsageError):
 
 class UnknownSubtaskError(UsageError):
     """There is no such subtask, blocker, or worker."""
+
+
+class UnknownWebhookError(UsageError):
+    """There is no such webhook."""
 
 
 class InvalidRequestError(UsageError):
@@ -144,6 +151,18 @@ class NotClaimableError(LifecycleError):
 
 class NotReportedError(LifecycleError):
     """A verdict on work that nobody has said to be done."""
+
+
+class AlreadyReportedError(LifecycleError):
+    """A report on a subtask whose worker has said to be done."""
+
+
+class BehindError(LifecycleError):
+    """Work on top of another commit than the branch's present head, which `head` gives: merge again."""
+
+    def __init__(self, message: str, head: str) -> None:
+        super().__init__(message)
+        self.head = head
 
 
 class StaleLeaseError(LifecycleError):

@@ -74,6 +74,8 @@ Issue = DependencyWait | ExternalDependency | ComplexityExceeded | ScopeClarific
 class Started(Body, frozen=True, kw_only=True, tag="started"):
     """The worker has taken the subtask up."""
 
+    usage: Usage | None = None
+
 
 class Progress(Body, frozen=True, kw_only=True, tag="progress"):
     """So many of so many parts are done."""
@@ -81,6 +83,8 @@ class Progress(Body, frozen=True, kw_only=True, tag="progress"):
     completed: Annotated[int, msgspec.Meta(ge=0)]
     total: Annotated[int, msgspec.Meta(ge=0)]
     status: str = ""
+    #: Since the attempt began.
+    usage: Usage | None = None
 
 
 class Blocked(Body, frozen=True, kw_only=True, tag="blocked"):
@@ -88,6 +92,7 @@ class Blocked(Body, frozen=True, kw_only=True, tag="blocked"):
 
     issue: Issue
     context: str = ""
+    usage: Usage | None = None
 
 
 class Completed(Body, frozen=True, kw_only=True, tag="completed"):
@@ -123,8 +128,10 @@ class TaskSubmitted(Body, frozen=True, kw_only=True, tag="task_submitted"):
     base_commit: str
     #: Branch that collects the accepted work.
     branch: str
-    #: What the run was asked to do (tool, worker, gates, limits), as the coordinator wrote it.
+    #: What is to be done and how (tool, worker, gates, limits), as whoever submitted it wrote it.
     options: dict[str, Any]
+    #: Whether a service hands its subtasks out to whoever asks; else one `pw run` does it all.
+    served: bool = False
 
 
 class ProblemsObserved(Body, frozen=True, kw_only=True, tag="problems_observed"):
@@ -200,20 +207,103 @@ class SubtaskClaimed(Body, frozen=True, kw_only=True, tag="subtask_claimed"):
 
     #: Commit that the work starts from.
     base_commit: str
+    #: Under which the worker asked: asking again gives the same lease.
+    request_id: UUID | None = None
+
+
+class SubtaskReassigned(Body, frozen=True, kw_only=True, tag="subtask_reassigned"):
+    """Another worker than the last one goes on, with what that one found."""
+
+    previous_worker: str
+    previous_epoch: int
+    found: str = ""
+
+
+LeaseClock = Literal["heartbeat", "offer", "progress", "deadline"]
+"""Which of a lease's clocks ran out: no sign of life, no `started`, no progress, the time budget."""
 
 
 class LeaseExpired(Body, frozen=True, kw_only=True, tag="lease_expired"):
-    """The holder is lost (it died, or the coordinator that started it did)."""
+    """The holder is lost (it died, or the coordinator that started it did), or does not come on."""
 
     reason: str
     #: Whether it was only noticed when another coordinator took the task up.
     coordinator_gone: bool = False
+    clock: LeaseClock = "heartbeat"
 
 
 class SubtaskReleased(Body, frozen=True, kw_only=True, tag="subtask_released"):
     """The subtask is handed back without a result."""
 
     reason: str
+    #: Whether it waits until its blockers are answered.
+    parked: bool = False
+
+
+class RetryScheduled(Body, frozen=True, kw_only=True, tag="retry_scheduled"):
+    """A failed subtask is handed out again, but not at once."""
+
+    after_seconds: float
+    failures: int
+
+
+class LateReported(Body, frozen=True, kw_only=True, tag="late_reported"):
+    """A worker reported under a lease that had gone to another one: kept, and without effect."""
+
+    message: WorkerMessage
+    #: Who held the subtask then, and how.
+    holder: str
+
+
+BlockerPolicy = Literal["wait", "answered", "park", "extend", "split", "ask"]
+BlockerAction = Literal["resume", "extend", "split", "give_up"]
+
+
+class BlockerOpened(Body, frozen=True, kw_only=True, tag="blocker_opened"):
+    """The service has taken note of what blocks a worker, and says what it does about it."""
+
+    #: 1, 2, 3 ... within the subtask.
+    number: int
+    policy: BlockerPolicy
+    detail: str
+    #: The subtask whose end is waited for.
+    waits_for: SubtaskId | None = None
+
+
+class BlockerAnswered(Body, frozen=True, kw_only=True, tag="blocker_answered"):
+    """The worker can go on, or is not to."""
+
+    number: int
+    text: str
+    action: BlockerAction = "resume"
+    #: A person's key or name, or the service itself.
+    by: str = "service"
+    #: Added to the time budget, with `extend`.
+    extra_seconds: float = 0.0
+
+
+class SubtaskSplit(Body, frozen=True, kw_only=True, tag="subtask_split"):
+    """The subtask was too large: others take its place."""
+
+    into: tuple[SubtaskId, ...]
+    reason: str
+
+
+class ReviewRequested(Body, frozen=True, kw_only=True, tag="review_requested"):
+    """Completed work waits for the judgement of other workers."""
+
+    reviews: int
+    commit: str = ""
+
+
+class ReviewGiven(Body, frozen=True, kw_only=True, tag="review_given"):
+    """Another worker has judged completed work."""
+
+    reviewer: str
+    approve: bool
+    #: 0 to 1.
+    score: float = 1.0
+    comment: str = ""
 
 
 class SubtaskHeld(Body, frozen=True, kw_only=True, tag="subtask_held"):
@@ -267,7 +357,9 @@ class TaskPaused(Body, frozen=True, kw_only=True, tag="task_paused"):
 
 
 class TaskResumed(Body, frozen=True, kw_only=True, tag="task_resumed"):
-    """A coordinator has taken the task up again."""
+    """The task goes on: somebody said so, or a coordinator has taken it up again."""
+
+    reason: str = ""
 
 
 class TaskCancelled(Body, frozen=True, kw_only=True, tag="task_cancelled"):
@@ -321,8 +413,16 @@ ServiceEvent = (
     | SubtaskPlanned
     | SubtaskReady
     | SubtaskClaimed
+    | SubtaskReassigned
     | LeaseExpired
     | SubtaskReleased
+    | RetryScheduled
+    | LateReported
+    | BlockerOpened
+    | BlockerAnswered
+    | SubtaskSplit
+    | ReviewRequested
+    | ReviewGiven
     | SubtaskHeld
     | GateEvaluated
     | SubtaskAccepted

@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 import msgspec
 
-from domain.lifecycle import ENDED, LIVE, SubtaskState, TaskState
 from domain.planning.schedule import Job, simulate
+from domain.task_state import ENDED, LIVE, SubtaskState, TaskState
 
 _DRAWS = 100
 #: Prior strength of "estimates are right on average", in attempts.

@@ -58,13 +58,14 @@ def _needs_care(kind: declared.Type) -> bool:
 
 
 _CAREFUL = frozenset(cls for cls in _TAGS if _needs_care(declared.type_info(cls)))
-#: Types without a field of floats at the top, which an integer could have been given to.
+#: Types without a field of floats at the top, which an integer could have been given to; usage may hold one.
 _EXACT = frozenset(
     cls
     for cls in _TAGS
     if all(
         isinstance(field.type, declared.StrType | declared.IntType | declared.BoolType)
         for field in msgspec.inspect.type_info(cls).fields  # type: ignore[attr-defined]
+        if field.name != "usage"
     )
 )
 
@@ -137,7 +138,8 @@ def encode_body(body: EventBody) -> tuple[str, bytes]:
             text = _ENCODE(_careful_fields(body))
         else:
             # Encoded again as what was read: an integer in a field of floats is a float from here on.
-            text = b"{" + (text if type(body) in _EXACT else _ENCODE(read_back))[len(kind) + 10 :].lstrip(b",")
+            exact = type(body) in _EXACT and getattr(body, "usage", None) is None
+            text = b"{" + (text if exact else _ENCODE(read_back))[len(kind) + 10 :].lstrip(b",")
     except (TypeError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise InvalidEventError(f"{kind}: the payload cannot be kept: {error}") from error
     if len(text) > PAYLOAD_BYTES_MAX:

@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import LiteralString, Self
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -40,7 +41,10 @@ _READ_TASK: LiteralString = f"""
     FROM ledger.event
     WHERE task_id = %s AND position > %s
     ORDER BY position
+    LIMIT %s
 """  # noqa: S608
+
+_FIND_MESSAGE: LiteralString = f"SELECT {RECORD} FROM ledger.event WHERE task_id = %s AND message_id = %s"  # noqa: S608
 
 
 class Ledger:
@@ -85,9 +89,9 @@ class Ledger:
         must be the last of their task: what was decided on a task's state is stored only where that still stands.
         Sending again what is stored already is no conflict.
 
-        Raises `VersionConflictError` where a version or the last position is another one; `InvalidEventError` where an event cannot be
-        kept; `OverloadedError` where the queue is full; `OutcomeUnknownError` where the answer did not come in
-        time; and `LedgerError` where the database refuses, or the events could not be sent in time.
+        Raises `VersionConflictError` where a version or the last position is another one; `InvalidEventError` where
+        an event cannot be kept; `OverloadedError` where the queue is full; `OutcomeUnknownError` where the answer
+        did not come in time; and `LedgerError` where the database refuses, or the events could not be sent in time.
         """
         if not events:
             return []
@@ -111,13 +115,18 @@ class Ledger:
             return Receipt(message_id=event.message_id, status="rejected", reason=str(error))
         return receipt
 
-    async def read_task(self, task_id: TaskId, *, after: int = 0) -> list[RecordedEvent]:
-        """Read a task's events past a position, in their order.
+    async def read_task(self, task_id: TaskId, *, after: int = 0, limit: int | None = None) -> list[RecordedEvent]:
+        """Read a task's events past a position, in their order, all or so many.
 
-        Events of one task are appended by one coordinator at a time, so none commits late behind another.
+        Whoever changes a task appends with its last position (`at`), so none commits late behind another.
         """
-        rows = await self._read(_READ_TASK, (task_id, after))
+        rows = await self._read(_READ_TASK, (task_id, after, limit))
         return decode_records("\n".join([line for (line,) in rows]))
+
+    async def find_message(self, task_id: TaskId, message_id: UUID) -> RecordedEvent | None:
+        """Give the event of a task that was stored under a message id; None where there is none."""
+        rows = await self._read(_FIND_MESSAGE, (task_id, message_id))
+        return decode_records(rows[0][0])[0] if rows else None
 
     async def find_tasks(self, fragment: str) -> list[TaskId]:
         """List the tasks whose name holds the fragment, newest first, archived ones last; all for an empty one."""

@@ -10,8 +10,9 @@ import msgspec
 
 from domain import events as e
 from domain.events import RecordedEvent
+from domain.evolution import evolve
 from domain.gates import MERGE
-from domain.lifecycle import SubtaskState, TaskState, evolve
+from domain.task_state import SubtaskState, TaskState
 
 #: A worker that uses at least this share of the processors it could have keeps a processor busy.
 _BUSY = 0.5

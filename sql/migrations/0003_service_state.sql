@@ -30,13 +30,17 @@ CREATE TABLE service.worker (
 
 COMMENT ON COLUMN service.worker.heard_at IS 'Its last sign of life, up to a second late.';
 
--- One row: when a service was last there. A longer silence is our own, and no worker's fault.
+-- One row: when a service was last there.
 CREATE TABLE service.pulse (
     only_row boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
-    alive_at timestamptz NOT NULL,
-    -- Leases are not over before they have had this much time since the service came back.
-    back_at  timestamptz NOT NULL
+    alive_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
+
+-- When no service was there, or none could reach the database: time that no worker's clock counts.
+CREATE TABLE service.outage (
+    began_at timestamptz PRIMARY KEY,
+    ended_at timestamptz NOT NULL
+);
 
 CREATE TABLE service.webhook (
     webhook_id  text        PRIMARY KEY,
@@ -47,6 +51,7 @@ CREATE TABLE service.webhook (
     -- NULL: all.
     task_id     text,
     created_at  timestamptz NOT NULL,
+    -- Its target has said that it is gone for good.
     disabled_at timestamptz,
     -- Events up to here have become deliveries.
     position    bigint      NOT NULL
@@ -59,11 +64,17 @@ CREATE TABLE service.webhook_delivery (
     position        bigint      NOT NULL,
     task_id         text        NOT NULL,
     attempts        integer     NOT NULL DEFAULT 0,
+    -- While an attempt is under way: when another process may take it that the first has died.
     next_attempt_at timestamptz NOT NULL,
+    delivered_at    timestamptz,
     -- Given up: kept so that somebody can look at it and send it again.
     dead_at         timestamptz,
     last_error      text        NOT NULL DEFAULT '',
     PRIMARY KEY (webhook_id, position)
-);
+) WITH (fillfactor = 70);
 
-CREATE INDEX webhook_delivery_due_idx ON service.webhook_delivery (next_attempt_at) WHERE dead_at IS NULL;
+CREATE INDEX webhook_delivery_due_idx ON service.webhook_delivery (webhook_id, next_attempt_at)
+    WHERE delivered_at IS NULL AND dead_at IS NULL;
+
+-- Finds the tasks, newest first. Costs an insert of any other event next to nothing.
+CREATE INDEX event_task_submitted_idx ON ledger.event (position) WHERE type = 'task_submitted';

@@ -1,0 +1,302 @@
+"""A desk: one task's state in memory, and the only way to change it.
+
+Whoever wants something of a task asks its desk. What has gathered while the last append was under way is decided
+together, one request after the other, each on the state that the one before leaves; the events go to the ledger in
+one append, which is stored only where the state still stands (`Ledger.append(at=...)`). Where another process was
+faster, its events are read, and everything is decided again. So any number of processes may have a desk for the
+same task, and the ledger alone says what has happened: a desk can be thrown away at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from api.service.policy import limits_of
+from domain import events as e
+from domain.errors import (
+    InvalidEventError,
+    LedgerError,
+    ParallelWorkersError,
+    RepeatedMessageError,
+    UnknownTaskError,
+    VersionConflictError,
+)
+from domain.evolution import evolve
+from domain.ids import StreamId, TaskId
+from domain.lifecycle import Command, Draft, Limits, decide
+from domain.readiness import closing, milestones, newly_ready, over_budget, waits_that_are_over
+from domain.task_state import TaskState
+from eventstore.clock import Clock
+from eventstore.ledger import Ledger
+
+#: Requests that are decided together at most.
+_BATCH_MAX = 1000
+#: How often other processes may be faster before a request is given up.
+_RACES_MAX = 100
+
+#: From these nothing follows for other subtasks.
+_QUIET = (e.Started, e.Progress, e.GateEvaluated, e.LateReported)
+
+_LOG = logging.getLogger(__name__)
+
+Listener = Callable[[e.RecordedEvent], None]
+Deciding = Callable[[TaskState], Sequence[e.Event]]
+"""What somebody wants of a task: its present state -> the events that follow, or a `ParallelWorkersError`."""
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    deciding: Deciding
+    done: asyncio.Future[list[e.Receipt]]
+    events: Sequence[e.Event] = ()
+    #: Whether what follows by itself is looked for even where nothing was decided.
+    settles: bool = False
+
+
+class Desk:
+    """One task, as the ledger has it."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, task_id: TaskId) -> None:
+        self.task_id = task_id
+        self.clock = clock
+        self.listeners: list[Listener] = []
+        self._ledger = ledger
+        self._state: TaskState | None = None
+        self._limits: Limits | None = None
+        self._position = 0
+        self._queue: deque[_Request] = deque()
+        self._flushing: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        # By subtask what its present worker has said: said again, it is not decided again.
+        self._said: dict[str, dict[UUID, e.RecordedEvent]] = {}
+
+    # --- what is known ---
+
+    @property
+    def state(self) -> TaskState:
+        """The task as far as this process knows; raises `UnknownTaskError` where it is not in the ledger."""
+        if self._state is None:
+            raise UnknownTaskError(f"the ledger has no task {self.task_id!r}")
+        return self._state
+
+    @property
+    def limits(self) -> Limits:
+        """What the task's policy says about attempts."""
+        if self._limits is None:
+            self._limits = limits_of(self.state.submitted)
+        return self._limits
+
+    @property
+    def position(self) -> int:
+        """The position of the last event that the state holds."""
+        return self._position
+
+    def said_before(self, stream: str, message_id: UUID) -> e.RecordedEvent | None:
+        """Give what the present worker of a subtask has said under that id."""
+        return self._said.get(stream, {}).get(message_id)
+
+    async def catch_up(self) -> None:
+        """Read what the ledger has beyond the state."""
+        for record in await self._ledger.read_task(self.task_id, after=self._position):
+            self.apply(record)
+
+    def apply(self, record: e.RecordedEvent) -> None:
+        """Take note of an event; one that is known already changes nothing."""
+        if record.position <= self._position:
+            return
+        self._state = evolve(self._state, record.event)
+        self._position = record.position
+        self._remember(record)
+        for listener in self.listeners:
+            listener(record)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _remember(self, record: e.RecordedEvent) -> None:
+        event = record.event
+        if isinstance(event.body, e.SubtaskClaimed):
+            self._said.pop(event.stream_id, None)
+        elif isinstance(event.body, e.Started | e.Progress | e.Blocked | e.Completed | e.Failed):
+            self._said.setdefault(event.stream_id, {})[event.message_id] = record
+
+    async def wait_for(self, predicate: Callable[[TaskState], bool]) -> None:
+        """Wait until the state is as asked."""
+        while not predicate(self.state):
+            await self._changed.wait()
+
+    # --- changing it ---
+
+    async def open(self, drafts: Sequence[Draft]) -> None:
+        """Open the task with its first events; raises `VersionConflictError` where its name is taken."""
+        events = [self.event(draft) for draft in drafts]
+        state = None
+        for event in events:
+            state = evolve(state, event)
+        if state is not None:
+            events += self._consequences(state, limits_of(state.submitted))
+        self._take_in(events, await self._ledger.append(events, at=0))
+
+    async def command(self, command: Command) -> list[Draft]:
+        """Decide on a command, store what follows, and give it; raises a `LifecycleError` as `decide` does."""
+        decided: list[Draft] = []
+
+        def deciding(state: TaskState) -> list[e.Event]:
+            decided[:] = decide(state, command, self.limits)
+            return [self.event(draft) for draft in decided]
+
+        await self.act(deciding)
+        return decided
+
+    async def settle(self) -> None:
+        """Store what has come to follow by itself with time: retries whose pause is over."""
+        await self.act(lambda _: (), settles=True)
+
+    async def act(self, deciding: Deciding, *, settles: bool = False) -> list[e.Receipt]:
+        """Have something decided on the task's state, and give receipts of its events once they are durable.
+
+        Raises what `deciding` raises, and `LedgerError` as `Ledger.append` does. Cancelling the caller does not undo
+        what is under way.
+        """
+        request = _Request(deciding, asyncio.get_running_loop().create_future(), settles=settles)
+        self._queue.append(request)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush(), name=f"desk {self.task_id}")
+        return await asyncio.shield(request.done)
+
+    def event(self, draft: Draft, *, message_id: UUID | None = None, occurred_at: datetime | None = None) -> e.Event:
+        """Make an event of a draft."""
+        return e.Event(
+            task_id=self.task_id,
+            stream_id=StreamId(draft.stream),
+            message_id=message_id or self.clock.new_message_id(),
+            occurred_at=occurred_at or self.clock.now(),
+            body=draft.body,
+            worker_id=draft.worker_id,
+            lease_epoch=draft.epoch,
+        )
+
+    async def _flush(self) -> None:
+        try:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+                await self._carry_out(batch)
+        finally:
+            self._flushing = None
+
+    async def _carry_out(self, batch: Sequence[_Request]) -> None:
+        try:
+            await self._store(batch)
+        except ParallelWorkersError as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours fails its callers, and not those after them
+            _LOG.exception("a decision has failed")
+            _fail(batch, LedgerError(f"a decision has failed: {error!r}"))
+
+    async def _store(self, batch: Sequence[_Request]) -> None:
+        """Decide, append, and decide again where another process was faster."""
+        for _ in range(_RACES_MAX):
+            going, events = self._decide(batch)
+            if not events:
+                return
+            try:
+                receipts = await self._ledger.append(events, at=self._position)
+            except VersionConflictError:
+                await self.catch_up()
+                continue
+            except (InvalidEventError, RepeatedMessageError):
+                if len(going) == 1:
+                    raise
+                for request in going:
+                    await self._carry_out([request])
+                return
+            except LedgerError:
+                # Whether it is stored is not always known: the ledger has to say.
+                await self._forget()
+                raise
+            self._take_in(events, receipts)
+            _answer(going, receipts)
+            return
+        raise LedgerError(f"{self.task_id} is changed by others faster than it can be decided on: try again")
+
+    def _decide(self, batch: Sequence[_Request]) -> tuple[list[_Request], list[e.Event]]:
+        """Let each request decide on what those before it leave; give those that wait for events, and these."""
+        state = self.state
+        going: list[_Request] = []
+        events: list[e.Event] = []
+        for request in batch:
+            if request.done.done():
+                continue
+            try:
+                request.events = request.deciding(state)
+            except ParallelWorkersError as error:
+                request.done.set_exception(error)
+                continue
+            for event in request.events:
+                state = evolve(state, event)
+            going.append(request)
+            events += request.events
+        if any(not isinstance(event.body, _QUIET) for event in events) or any(request.settles for request in going):
+            events += self._consequences(state, self.limits)
+        if not events:
+            _answer(going, ())
+        return going, events
+
+    def _consequences(self, state: TaskState, limits: Limits) -> list[e.Event]:
+        """List what follows by itself: waits that are over, subtasks that are ready, milestones, a used-up budget."""
+        following: list[e.Event] = []
+        while True:
+            drafts = [Draft(body, subtask) for subtask, body in waits_that_are_over(state)]
+            drafts += [Draft(e.SubtaskReady(), subtask) for subtask in newly_ready(state, self.clock.now())]
+            drafts += [Draft(body, state.id) for body in milestones(state)]
+            drafts += [Draft(body, state.id) for body in over_budget(state, limits.cost_max)]
+            if not limits.looks_again:
+                drafts += [Draft(body, state.id) for body in closing(state)]
+            if not drafts:
+                return following
+            for draft in drafts:
+                following.append(event := self.event(draft))
+                state = evolve(state, event)
+
+    def _take_in(self, events: Sequence[e.Event], receipts: Sequence[e.Receipt]) -> None:
+        now = self.clock.now()
+        for event, receipt in zip(events, receipts, strict=True):
+            if receipt.status == "conflict":
+                raise RepeatedMessageError(f"message {event.message_id} is in the ledger with other content")
+            self.apply(
+                e.RecordedEvent(
+                    event=event, version=receipt.version or 0, position=receipt.position or 0, recorded_at=now
+                )
+            )
+
+    async def _forget(self) -> None:
+        try:
+            await self.catch_up()
+        except LedgerError:
+            # The next append finds that the position has moved, and reads then.
+            _LOG.warning("the state of %s could not be read again", self.task_id)
+
+    async def close(self) -> None:
+        """Wait until what is under way is stored, or refused."""
+        while (flushing := self._flushing) is not None:
+            await asyncio.wait({flushing})
+
+
+def _fail(batch: Iterable[_Request], error: ParallelWorkersError) -> None:
+    for request in batch:
+        if not request.done.done():
+            request.done.set_exception(error)
+
+
+def _answer(going: Iterable[_Request], receipts: Sequence[e.Receipt]) -> None:
+    start = 0
+    for request in going:
+        end = start + len(request.events)
+        if not request.done.done():
+            request.done.set_result(list(receipts[start:end]))
+        start = end

@@ -1,0 +1,330 @@
+"""Who waits for work, and who gets it: one dispatcher for each process.
+
+Waiting costs memory and nothing else. A round is made when somebody new waits, or when something has changed that may
+make work: all waiting workers are matched with all that can be handed out (`domain/matching.py`), and each pair is a
+claim at the desk of its task. There the ledger decides: of several processes that hand out the same subtask, one
+gets it, and the others' workers go on waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob
+from api.service.desk import Desk
+from api.service.desks import Desks
+from api.service.leases import Leases
+from api.service.policy import policy_of, tool_of
+from api.service.views import awaits_observation, lease_view
+from domain import events as e
+from domain.errors import LedgerError, LifecycleError, ParallelWorkersError
+from domain.events import RecordedEvent
+from domain.expertise import Expertise, domains_of
+from domain.ids import SubtaskId, TaskId, WorkerId
+from domain.lifecycle import Claim, Release
+from domain.matching import Applicant, Offer, match
+from domain.readiness import claimable
+from domain.task_state import LIVE, SubtaskState, TaskState
+from eventstore.clock import Clock
+
+#: A subtask that has been ready for so long goes before newer ones of the next priority.
+AGEING_SECONDS = 600.0
+#: How long somebody has for looking at a tree before another one is asked.
+OBSERVATION_SECONDS = 1800.0
+#: Claims by request whose leases are found again.
+_REQUESTS_MAX = 100_000
+
+#: After these there may be something to hand out, or nothing more to wait for.
+_WAKING = (
+    e.SubtaskReady, e.SubtaskAccepted, e.SubtaskRejected, e.SubtaskReleased, e.SubtaskHeld, e.LeaseExpired, e.Failed,
+    e.TaskResumed, e.TaskDecomposed, e.SubtaskSplit,
+)  # fmt: skip
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    request: ClaimRequest
+    since: datetime
+    reply: asyncio.Future[ClaimReply | None]
+    #: Set while a claim of it is under way, so that it is not given two.
+    claiming: bool = False
+
+
+@dataclass(slots=True)
+class _Look:
+    """Somebody was asked to look at a task's tree."""
+
+    worker_id: str
+    phase: int
+    expires_at: datetime
+
+
+class Dispatcher:
+    """Hands out the work of this process's desks."""
+
+    def __init__(self, desks: Desks, leases: Leases, expertise: Expertise, clock: Clock) -> None:
+        self._desks = desks
+        self._leases = leases
+        self._expertise = expertise
+        self._clock = clock
+        self._waiters: dict[int, _Waiter] = {}
+        self._claimed: dict[tuple[str, UUID], tuple[TaskId, SubtaskId]] = {}
+        self._looks: dict[TaskId, _Look] = {}
+        self._domains: dict[SubtaskId, dict[str, float]] = {}
+        self._wake = asyncio.Event()
+        # A round looks at what the one before has left: two at once would offer the same subtask to two workers.
+        self._turn = asyncio.Lock()
+        self._closing = False
+        self.on_given: Callable[[ClaimReply], None] = lambda _: None
+        desks.listeners.append(self._heard)
+
+    @property
+    def waiting(self) -> int:
+        """How many workers wait for work."""
+        return len(self._waiters)
+
+    def wake(self) -> None:
+        """Have another round made soon."""
+        self._wake.set()
+
+    # --- waiting ---
+
+    async def claim(self, request: ClaimRequest, gone: asyncio.Event) -> ClaimReply | None:
+        """Wait for work, at most as long as the request says; None where there was none."""
+        if (lease := self._again(request)) is not None:
+            return lease
+        if self._closing:
+            return None
+        waiter = _Waiter(request, self._clock.now(), asyncio.get_running_loop().create_future())
+        self._waiters[id(waiter)] = waiter
+        if request.wait_seconds > 0.0:
+            self.wake()
+        leaving = asyncio.ensure_future(gone.wait())
+        try:
+            if request.wait_seconds > 0.0:
+                awaited: set[asyncio.Future[Any]] = {waiter.reply, leaving}
+                await asyncio.wait(awaited, timeout=request.wait_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not waiter.reply.done() and not gone.is_set():
+                # Who does not want to wait is there for one round; and what is on its way to the ledger, and may be
+                # this worker's already, is waited for.
+                await self._round()
+        finally:
+            leaving.cancel()
+            self._waiters.pop(id(waiter), None)
+        reply = waiter.reply.result() if waiter.reply.done() else None
+        if reply is not None and gone.is_set():
+            await self._take_back(reply)
+            return None
+        return reply
+
+    def _again(self, request: ClaimRequest) -> Lease | None:
+        """Give the lease that the same request was given before, while it is held."""
+        if request.request_id is None:
+            return None
+        found = self._claimed.get((request.worker_id, request.request_id))
+        desk = self._desks.resident(found[0]) if found else None
+        if found is None or desk is None:
+            return None
+        subtask = desk.state.subtasks[found[1]]
+        held = subtask.status in LIVE and subtask.request_id == request.request_id
+        return self._lease(desk.state, subtask) if held else None
+
+    def _lease(self, state: TaskState, subtask: SubtaskState) -> Lease:
+        lease = self._leases.expiry(subtask)
+        expires_at = lease.at if lease else self._clock.now() + timedelta(seconds=self._leases.times.silence)
+        return lease_view(state, subtask, expires_at, self._leases.times.heartbeat)
+
+    async def _take_back(self, reply: ClaimReply) -> None:
+        """Release what was claimed for somebody who has gone away meanwhile."""
+        if isinstance(reply, ObservationJob):
+            self._looks.pop(TaskId(reply.task_id), None)
+            self.wake()
+            return
+        desk = await self._desks.get(TaskId(reply.task_id))
+        release = Release(
+            subtask_id=SubtaskId(reply.subtask_id), epoch=reply.lease_epoch, reason="its worker did not wait for it"
+        )
+        with contextlib.suppress(LifecycleError):
+            await desk.command(release)
+
+    # --- handing out ---
+
+    async def run(self) -> None:
+        """Make rounds until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._round()
+            except LedgerError:
+                _LOG.warning("work could not be handed out", exc_info=True)
+            except Exception:  # noqa: BLE001 - a fault of ours must not leave everybody waiting
+                _LOG.exception("a round of the dispatcher has failed")
+
+    async def _round(self) -> None:
+        async with self._turn:
+            await self._match()
+
+    async def _match(self) -> None:
+        waiting = [waiter for waiter in self._waiters.values() if not waiter.claiming and not waiter.reply.done()]
+        if not waiting:
+            return
+        waiting = self._hand_out_looks(waiting)
+        offers = self._offers()
+        if not offers:
+            return
+        now = self._clock.now()
+        applicants = [self._applicant(waiter) for waiter in waiting]
+        pairs = match(applicants, [offer for offer, _ in offers], self._expertise, now, AGEING_SECONDS)
+        for waiter, _ in pairs:
+            waiting[waiter].claiming = True
+        await asyncio.gather(*(self._give(waiting[waiter], *offers[offer]) for waiter, offer in pairs))
+
+    async def _give(self, waiter: _Waiter, offer: Offer, desk: Desk) -> None:
+        request = waiter.request
+        claim = Claim(
+            subtask_id=SubtaskId(offer.subtask_id),
+            worker_id=WorkerId(request.worker_id),
+            base_commit=desk.state.head if request.base_commit is None else request.base_commit,
+            request_id=request.request_id,
+        )
+        try:
+            await desk.command(claim)
+        except LifecycleError:
+            # Another process was faster.
+            self.wake()
+            return
+        except ParallelWorkersError as error:
+            if not waiter.reply.done():
+                waiter.reply.set_exception(error)
+            return
+        finally:
+            waiter.claiming = False
+        subtask = desk.state.subtasks[claim.subtask_id]
+        self._leases.heard(request.worker_id)
+        lease = self._lease(desk.state, subtask)
+        self.on_given(lease)
+        if waiter.reply.done():
+            await self._take_back(lease)
+        else:
+            waiter.reply.set_result(lease)
+
+    def _applicant(self, waiter: _Waiter) -> Applicant:
+        request = waiter.request
+        return Applicant(
+            worker_id=request.worker_id,
+            waiting_since=waiter.since,
+            task_id=request.task_id,
+            repository=request.repository,
+        )
+
+    def _offers(self) -> list[tuple[Offer, Desk]]:
+        offers = []
+        for desk in self._desks.served():
+            state = desk.state
+            if not (ready := claimable(state)):
+                continue
+            live = sum(subtask.status in LIVE for subtask in state.subtasks.values())
+            leases_max = policy_of(state.submitted).leases_max
+            for subtask in ready:
+                offer = Offer(
+                    task_id=state.id,
+                    subtask_id=subtask.id,
+                    repository=state.submitted.repository,
+                    priority=subtask.plan.priority,
+                    ready_at=subtask.ready_at or state.submitted_at,
+                    effort_p50=subtask.plan.effort.p50,
+                    domains=self._domains_of(state, subtask),
+                    holds=subtask.plan.scope.holds,
+                    task_leases=live,
+                    leases_left=None if leases_max is None else leases_max - live,
+                )
+                offers.append((offer, desk))
+        return offers
+
+    def _domains_of(self, state: TaskState, subtask: SubtaskState) -> dict[str, float]:
+        if (known := self._domains.get(subtask.id)) is None:
+            tool = state.observations[-1].tool if state.observations else ""
+            known = self._domains[subtask.id] = domains_of(tool, dict.fromkeys(subtask.plan.scope.codes, 1))
+        return known
+
+    # --- looking at trees ---
+
+    def _hand_out_looks(self, waiting: list[_Waiter]) -> list[_Waiter]:
+        """Ask those who can to look at trees whose phase is over; give those who still wait."""
+        for desk in self._desks.served():
+            state = desk.state
+            tool = tool_of(state.submitted)
+            if tool is None or not awaits_observation(state) or self._looked_at(state):
+                continue
+            seeing = next((waiter for waiter in waiting if _may_look(waiter.request, state)), None)
+            if seeing is None:
+                continue
+            expires_at = self._clock.now() + timedelta(seconds=OBSERVATION_SECONDS)
+            self._looks[state.id] = _Look(seeing.request.worker_id, state.phase, expires_at)
+            job = ObservationJob(
+                task_id=state.id,
+                worker_id=seeing.request.worker_id,
+                repository=state.submitted.repository,
+                prefix=state.submitted.prefix,
+                commit=state.head,
+                tool=tool,
+                expires_at=expires_at,
+            )
+            self.on_given(job)
+            seeing.reply.set_result(job)
+            waiting = [waiter for waiter in waiting if waiter is not seeing]
+        return waiting
+
+    def _looked_at(self, state: TaskState) -> bool:
+        look = self._looks.get(state.id)
+        return look is not None and look.phase == state.phase and look.expires_at > self._clock.now()
+
+    def looker(self, task_id: TaskId) -> str | None:
+        """Give the worker that was asked to look at a task's tree."""
+        look = self._looks.get(task_id)
+        return look.worker_id if look else None
+
+    def let_go_of_look(self, task_id: TaskId) -> None:
+        """Have somebody else asked: the look came to nothing."""
+        self._looks.pop(task_id, None)
+        self.wake()
+
+    # --- listening ---
+
+    def _heard(self, desk: Desk, record: RecordedEvent) -> None:
+        event = record.event
+        body = event.body
+        if isinstance(body, e.SubtaskClaimed) and body.request_id is not None and event.worker_id is not None:
+            self._claimed[event.worker_id, body.request_id] = (desk.task_id, SubtaskId(event.stream_id))
+            if len(self._claimed) > _REQUESTS_MAX:
+                self._claimed.pop(next(iter(self._claimed)))
+        if isinstance(body, e.SubtaskAccepted | e.SubtaskHeld | e.SubtaskSplit):
+            self._domains.pop(SubtaskId(event.stream_id), None)
+        if isinstance(body, _WAKING):
+            self.wake()
+
+    async def close(self) -> None:
+        """Send everybody away who waits, but for those whose claim is under way."""
+        self._closing = True
+        async with self._turn:
+            for waiter in self._waiters.values():
+                if not waiter.reply.done():
+                    waiter.reply.set_result(None)
+
+
+def _may_look(request: ClaimRequest, state: TaskState) -> bool:
+    return (
+        request.can_observe
+        and request.task_id in (None, state.id)
+        and request.repository in (None, state.submitted.repository)
+    )

@@ -1,0 +1,281 @@
+"""The state of a task after its events: `evolve(state, event) -> state`.
+
+It never refuses: what is stored has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from domain import events as e
+from domain.ids import SubtaskId, is_task_stream
+from domain.task_state import LIVE, AttemptNote, Blocker, SubtaskState, TaskState
+
+
+def fold(recorded: Iterable[e.RecordedEvent]) -> TaskState | None:
+    """Rebuild a task's state from all its events in order; None where there is no task."""
+    state: TaskState | None = None
+    for record in recorded:
+        state = evolve(state, record.event)
+    return state
+
+
+def evolve(state: TaskState | None, event: e.Event) -> TaskState:
+    """Give the state after one more event."""
+    body = event.body
+    if isinstance(body, e.TaskSubmitted):
+        return TaskState(id=event.task_id, submitted=body, submitted_at=event.occurred_at, head=body.base_commit)
+    if isinstance(body, e.TaskArchived):
+        # With the task's events there, they were brought back.
+        return state if state is not None and state.status != "archived" else _archived(event, body)
+    if state is not None and state.status == "archived":
+        return state
+    if state is None:
+        raise ValueError(f"the first event of {event.task_id} is {type(body).__name__}")
+    if is_task_stream(event.stream_id):
+        return _evolve_task(state, event)
+    subtask_id = SubtaskId(event.stream_id)
+    if isinstance(body, e.SubtaskPlanned):
+        subtask = SubtaskState(id=subtask_id, plan=body, total=len(body.scope.files))
+    else:
+        subtask = _evolve_subtask(state.subtasks[subtask_id], event)
+    head = (body.commit or state.head) if isinstance(body, e.SubtaskAccepted) else state.head
+    return msgspec.structs.replace(state, subtasks={**state.subtasks, subtask_id: subtask}, head=head)
+
+
+def _archived(event: e.Event, body: e.TaskArchived) -> TaskState:
+    return TaskState(
+        id=event.task_id,
+        # What it was asked to do is in the file.
+        submitted=e.TaskSubmitted(repository="", base_commit="", branch="", options={}),
+        submitted_at=event.occurred_at,
+        status="archived",
+        reason=f"archived on {event.occurred_at:%Y-%m-%d %H:%M} UTC into {body.file_name}",
+        ended_at=event.occurred_at,
+    )
+
+
+def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR0911 - one arm per event
+    change = msgspec.structs.replace
+    match event.body:
+        case e.PhaseStarted(phase=phase):
+            return change(state, phase=phase, milestone=0)
+        case e.ProblemsObserved() as body:
+            return change(state, observations=(*state.observations, body))
+        case e.TaskDecomposed() as body:
+            return change(state, decompositions=(*state.decompositions, body))
+        case e.MilestoneReached(percent=percent):
+            return change(state, milestone=percent)
+        case e.TaskPaused(reason=reason):
+            return change(state, status="paused", reason=reason)
+        case e.TaskResumed():
+            return change(state, status="running", reason="", ended_at=None)
+        case e.TaskCancelled(reason=reason):
+            return change(state, status="cancelled", reason=reason, ended_at=event.occurred_at)
+        case e.TaskStalled(reason=reason):
+            return change(state, status="stalled", reason=reason, ended_at=event.occurred_at)
+        case e.TaskCompleted(summary=summary):
+            return change(state, status="completed", reason=summary, ended_at=event.occurred_at)
+        case _:
+            return state
+
+
+def _evolve_subtask(subtask: SubtaskState, event: e.Event) -> SubtaskState:
+    match event.body:
+        case e.Started() | e.Progress() | e.Blocked() | e.Completed() | e.Failed():
+            return _hear(_revived(subtask, event), event)
+        case e.BlockerOpened() | e.BlockerAnswered():
+            return _evolve_blockers(subtask, event)
+        case _:
+            return _serve(subtask, event)
+
+
+# --- what workers say -----------------------------------------------------------------------------------
+
+
+def _revived(subtask: SubtaskState, event: e.Event) -> SubtaskState:
+    """Give a subtask back to the worker whose lease ran out, when he speaks after all."""
+    if subtask.status in LIVE or subtask.lost_worker is None:
+        return subtask
+    return msgspec.structs.replace(
+        subtask, status="running", worker_id=subtask.lost_worker, lost_worker=None, started_at=event.occurred_at
+    )
+
+
+def _hear(subtask: SubtaskState, event: e.Event) -> SubtaskState:
+    change = msgspec.structs.replace
+    subtask = _with_cost(subtask, getattr(event.body, "usage", None))
+    if isinstance(event.body, e.Started | e.Progress | e.Blocked):
+        since = subtask.started_at or event.occurred_at
+        subtask = change(subtask, started_at=since, heard_at=event.occurred_at, moved_at=event.occurred_at)
+    match event.body:
+        case e.Started():
+            return change(subtask, status="running", issue=None)
+        case e.Progress(completed=completed, total=total, status=note):
+            return change(subtask, status="running", completed=completed, total=total, note=note, issue=None)
+        case e.Blocked(issue=issue, context=context):
+            return change(subtask, status="blocked", issue=issue, note=context)
+        case e.Completed(summary=summary):
+            worked = _worked(subtask, event.occurred_at)
+            return change(
+                subtask, status="reported", note=summary, issue=None, worked_seconds=worked, started_at=None
+            )
+        case e.Failed(error=error):
+            return _end_attempt(subtask, event, error, failures=1)
+        case _:
+            return subtask
+
+
+def _with_cost(subtask: SubtaskState, usage: e.Usage | None) -> SubtaskState:
+    """Count what an attempt says it has cost since it began; what is not said is unknown, and changes nothing."""
+    if usage is None or usage.cost is None:
+        return subtask
+    more = usage.cost - subtask.attempt_cost
+    return msgspec.structs.replace(subtask, cost=subtask.cost + more, attempt_cost=usage.cost)
+
+
+# --- what the service decides ---------------------------------------------------------------------------
+
+
+def _serve(subtask: SubtaskState, event: e.Event) -> SubtaskState:  # noqa: C901, PLR0911, PLR0912 - an arm each
+    change = msgspec.structs.replace
+    match event.body:
+        case e.SubtaskReady():
+            return change(subtask, status="ready", ready_at=event.occurred_at)
+        case e.SubtaskClaimed() as body:
+            return _claimed(subtask, event, body)
+        case e.LeaseExpired() as body:
+            return _expired(subtask, event, body)
+        case e.SubtaskReleased(reason=reason, parked=parked):
+            return _end_attempt(subtask, event, reason, status="parked" if parked else "planned")
+        case e.RetryScheduled(after_seconds=seconds):
+            return change(subtask, not_before=event.occurred_at + timedelta(seconds=seconds))
+        case e.SubtaskRejected(gate=gate, reason=reason):
+            return _end_attempt(subtask, event, f"{gate}: {reason}", failures=1)
+        case e.SubtaskHeld(reason=reason):
+            return change(subtask, status="held", note=reason, ended_at=event.occurred_at, lost_worker=None)
+        case e.SubtaskSplit(into=into, reason=reason):
+            ended = _end_attempt(subtask, event, reason)
+            return change(ended, status="split", split_into=into, ended_at=event.occurred_at)
+        case e.GateEvaluated(gate=gate, passed=passed):
+            return change(subtask, gates={**subtask.gates, gate: passed})
+        case e.ReviewRequested():
+            return change(subtask, in_review=True)
+        case e.ReviewGiven(reviewer=reviewer, approve=approve):
+            return change(subtask, reviews={**subtask.reviews, reviewer: approve})
+        case e.SubtaskAccepted(summary=summary):
+            ended = _end_attempt(subtask, event, "")
+            return change(ended, status="accepted", note=summary, ended_at=event.occurred_at)
+        case _:
+            return subtask
+
+
+def _claimed(subtask: SubtaskState, event: e.Event, body: e.SubtaskClaimed) -> SubtaskState:
+    return msgspec.structs.replace(
+        subtask,
+        status="claimed",
+        epoch=event.lease_epoch or subtask.epoch + 1,
+        worker_id=event.worker_id,
+        last_worker=event.worker_id,
+        base_commit=body.base_commit,
+        request_id=body.request_id,
+        claimed_at=event.occurred_at,
+        started_at=None,
+        heard_at=None,
+        moved_at=None,
+        lost_worker=None,
+        completed=0,
+        total=len(subtask.plan.scope.files),
+        note="",
+        issue=None,
+        reviews={},
+        in_review=False,
+        gates={},
+        attempt_cost=0.0,
+    )
+
+
+def _expired(subtask: SubtaskState, event: e.Event, body: e.LeaseExpired) -> SubtaskState:
+    holder = subtask.worker_id
+    if body.clock in ("progress", "deadline"):
+        # It was there, and did not get on.
+        return _end_attempt(subtask, event, body.reason, failures=1)
+    # A coordinator that was killed says nothing about the subtask at all.
+    losses = 0 if body.coordinator_gone else 1
+    lost = _end_attempt(subtask, event, body.reason, lost=True, losses=losses)
+    return msgspec.structs.replace(lost, lost_worker=None if body.coordinator_gone else holder)
+
+
+def _evolve_blockers(subtask: SubtaskState, event: e.Event) -> SubtaskState:
+    change = msgspec.structs.replace
+    match event.body:
+        case e.BlockerOpened() as body if subtask.issue is not None:
+            blocker = Blocker(
+                number=body.number,
+                issue=subtask.issue,
+                context=subtask.note,
+                policy=body.policy,
+                detail=body.detail,
+                waits_for=body.waits_for,
+                worker_id=subtask.worker_id or "",
+                epoch=subtask.epoch,
+                opened_at=event.occurred_at,
+            )
+            return change(subtask, blockers=(*subtask.blockers, blocker))
+        case e.BlockerAnswered() as body:
+            blockers = tuple(
+                change(one, answered_at=event.occurred_at, text=body.text, action=body.action, by=body.by)
+                if one.number == body.number
+                else one
+                for one in subtask.blockers
+            )
+            subtask = change(subtask, blockers=blockers, extra_seconds=subtask.extra_seconds + body.extra_seconds)
+            if subtask.open_blockers:
+                return subtask
+            if subtask.status == "parked":
+                return change(subtask, status="planned")
+            # Waiting was no fault of the worker's: its clock of progress begins anew.
+            resumed = subtask.status == "blocked"
+            return change(subtask, status="running", issue=None, moved_at=event.occurred_at) if resumed else subtask
+        case _:
+            return subtask
+
+
+def _end_attempt(
+    subtask: SubtaskState,
+    event: e.Event,
+    what: str,
+    *,
+    status: str = "planned",
+    failures: int = 0,
+    losses: int = 0,
+    lost: bool = False,
+) -> SubtaskState:
+    # Nobody knows when a lost worker stopped: it counts up to its last word, not to the moment it was missed.
+    until = subtask.heard_at if lost and subtask.heard_at is not None else event.occurred_at
+    note = AttemptNote(epoch=subtask.epoch, worker_id=subtask.worker_id or "", what=what)
+    return msgspec.structs.replace(
+        subtask,
+        status=status,
+        worker_id=None,
+        request_id=None,
+        in_review=False,
+        note=what,
+        issue=None,
+        completed=0,
+        started_at=None,
+        failures=subtask.failures + failures,
+        losses=subtask.losses + losses,
+        worked_seconds=_worked(subtask, until),
+        history=(*subtask.history, note) if what else subtask.history,
+        not_before=None,
+    )
+
+
+def _worked(subtask: SubtaskState, until: datetime) -> float:
+    if subtask.started_at is None:
+        return subtask.worked_seconds
+    return subtask.worked_seconds + max((until - subtask.started_at).total_seconds(), 0.0)

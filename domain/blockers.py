@@ -158,6 +158,19 @@ def policy_for(issue: Issue, situation: Situation) -> Decision:
             assert_never(issue)
 
 
+def describe_issue(issue: Issue) -> str:
+    """Say in words what a worker is blocked by."""
+    match issue:
+        case DependencyWait(required_worker=worker, resource=resource):
+            return f"waits for {resource} of {worker}"
+        case ExternalDependency(system=system, issue=what):
+            return f"{system}: {what}"
+        case ComplexityExceeded(estimated_additional_time=seconds):
+            return f"needs {seconds:g} s more than its budget"
+        case ScopeClarification(question=question):
+            return f"asks: {question}"
+
+
 def _line(text: str) -> str:
     return textwrap.shorten(text, _DETAIL_LENGTH_MAX, placeholder=" ...")
 

@@ -119,7 +119,9 @@ def _part_of(
     problems = tuple(index for index in plan.problems if paths.get(index) in part)
     share = len(problems) / max(len(plan.problems), 1)
     scope = plan.scope
-    held = None if scope.held_files is None else tuple(path for path in scope.held_files if path in part)
+    # What is held and shows no problem is a definition elsewhere: each part holds it.
+    elsewhere = frozenset(scope.held_files or ()).difference(scope.files)
+    held = None if scope.held_files is None else tuple(p for p in scope.held_files if p in part or p in elsewhere)
     return e.SubtaskPlanned(
         phase=plan.phase,
         title=title,
@@ -155,13 +157,20 @@ def _situation(state: TaskState, subtask: SubtaskState, problem_paths: Sequence[
             SubtaskRecord(
                 id=other.id,
                 status=other.status,
-                live=other.status in LIVE,
+                # A worker that was lost is back with its word, and holds its files again.
+                live=other.status in LIVE or other.id == subtask.id,
                 ended=state.is_done(other.id),
                 worker_id=other.worker_id,
                 holds=other.plan.scope.holds,
                 depends_on=other.plan.depends_on,
-                waits_for=tuple(blocker.waits_for for blocker in other.open_blockers if blocker.waits_for),
+                waits_for=_waited_for(other),
             )
             for other in state.subtasks.values()
         ),
     )
+
+
+def _waited_for(subtask: SubtaskState) -> tuple[SubtaskId, ...]:
+    """List what a subtask waits for beside its dependencies; one that was split is done when its parts are."""
+    named = (blocker.waits_for for blocker in subtask.open_blockers)
+    return (*(waits_for for waits_for in named if waits_for is not None), *subtask.split_into)

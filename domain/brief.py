@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from domain.blockers import describe_issue
 from domain.ids import short
 from domain.problem import Problem
 from domain.scope import TaskScope
@@ -30,6 +31,7 @@ def write_brief(
         f"# {short(subtask.id)} {subtask.plan.title}",
         _what(subtask, len(problems)),
         _what_was_tried(subtask),
+        _what_was_answered(subtask),
         _where(scope),
         _do_not_touch(scope),
         f"## Done when\n\n- {f'`{check}`' if check else 'The tool'} shows none of the problems below and no new ones"
@@ -67,6 +69,16 @@ def _what_was_tried(subtask: SubtaskState) -> str:
         return ""
     lines = "\n".join(f"- Attempt {note.epoch} by {note.worker_id}: {note.what}" for note in subtask.history)
     return f"## What was tried before\n\n{lines}"
+
+
+def _what_was_answered(subtask: SubtaskState) -> str:
+    answered = [blocker for blocker in subtask.blockers if blocker.answered_at is not None and blocker.text]
+    if not answered:
+        return ""
+    lines = "\n".join(
+        f"- {blocker.worker_id} {describe_issue(blocker.issue)}: {blocker.text}" for blocker in answered
+    )
+    return f"## What was answered before\n\n{lines}"
 
 
 def _do_not_touch(scope: TaskScope) -> str:

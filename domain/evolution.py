@@ -72,7 +72,8 @@ def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR091
         case e.TaskPaused(reason=reason):
             return change(state, status="paused", reason=reason)
         case e.TaskResumed():
-            return change(state, status="running", reason="", ended_at=None)
+            before = state.cost if state.status == "paused" else state.cost_before
+            return change(state, status="running", reason="", ended_at=None, cost_before=before)
         case e.TaskCancelled(reason=reason):
             return change(state, status="cancelled", reason=reason, ended_at=event.occurred_at)
         case e.TaskStalled(reason=reason):
@@ -101,7 +102,12 @@ def _revived(subtask: SubtaskState, event: e.Event) -> SubtaskState:
     if subtask.status in LIVE or subtask.lost_worker is None:
         return subtask
     return msgspec.structs.replace(
-        subtask, status="running", worker_id=subtask.lost_worker, lost_worker=None, started_at=event.occurred_at
+        subtask,
+        status="running",
+        worker_id=subtask.lost_worker,
+        lost_worker=None,
+        started_at=event.occurred_at,
+        idle_seconds=0.0,
     )
 
 
@@ -111,22 +117,31 @@ def _hear(subtask: SubtaskState, event: e.Event) -> SubtaskState:
     if isinstance(event.body, e.Started | e.Progress | e.Blocked):
         since = subtask.started_at or event.occurred_at
         subtask = change(subtask, started_at=since, heard_at=event.occurred_at, moved_at=event.occurred_at)
+    if not isinstance(event.body, e.Blocked):
+        subtask = _unblocked(subtask, event)
     match event.body:
         case e.Started():
             return change(subtask, status="running", issue=None)
         case e.Progress(completed=completed, total=total, status=note):
             return change(subtask, status="running", completed=completed, total=total, note=note, issue=None)
         case e.Blocked(issue=issue, context=context):
-            return change(subtask, status="blocked", issue=issue, note=context)
+            since = subtask.blocked_at or event.occurred_at
+            return change(subtask, status="blocked", issue=issue, note=context, blocked_at=since)
         case e.Completed(summary=summary):
             worked = _worked(subtask, event.occurred_at)
-            return change(
-                subtask, status="reported", note=summary, issue=None, worked_seconds=worked, started_at=None
-            )
+            subtask = change(subtask, worked_seconds=worked, started_at=None, heard_at=event.occurred_at)
+            return change(subtask, status="reported", note=summary, issue=None)
         case e.Failed(error=error):
             return _end_attempt(subtask, event, error, failures=1)
         case _:
             return subtask
+
+
+def _unblocked(subtask: SubtaskState, event: e.Event) -> SubtaskState:
+    if subtask.blocked_at is None:
+        return subtask
+    idle = subtask.idle_seconds + max((event.occurred_at - subtask.blocked_at).total_seconds(), 0.0)
+    return msgspec.structs.replace(subtask, blocked_at=None, idle_seconds=idle)
 
 
 def _with_cost(subtask: SubtaskState, usage: e.Usage | None) -> SubtaskState:
@@ -162,10 +177,11 @@ def _serve(subtask: SubtaskState, event: e.Event) -> SubtaskState:  # noqa: C901
             return change(ended, status="split", split_into=into, ended_at=event.occurred_at)
         case e.GateEvaluated(gate=gate, passed=passed):
             return change(subtask, gates={**subtask.gates, gate: passed})
-        case e.ReviewRequested():
-            return change(subtask, in_review=True)
+        case e.ReviewRequested(reviews=wanted):
+            return change(subtask, reviews_wanted=wanted)
         case e.ReviewGiven(reviewer=reviewer, approve=approve):
-            return change(subtask, reviews={**subtask.reviews, reviewer: approve})
+            given = {**subtask.reviews, reviewer: approve}
+            return change(subtask, reviews=given, reviewed_at=event.occurred_at)
         case e.SubtaskAccepted(summary=summary):
             ended = _end_attempt(subtask, event, "")
             return change(ended, status="accepted", note=summary, ended_at=event.occurred_at)
@@ -186,13 +202,16 @@ def _claimed(subtask: SubtaskState, event: e.Event, body: e.SubtaskClaimed) -> S
         started_at=None,
         heard_at=None,
         moved_at=None,
+        blocked_at=None,
+        idle_seconds=0.0,
         lost_worker=None,
         completed=0,
         total=len(subtask.plan.scope.files),
         note="",
         issue=None,
         reviews={},
-        in_review=False,
+        reviews_wanted=0,
+        reviewed_at=None,
         gates={},
         attempt_cost=0.0,
     )
@@ -237,9 +256,10 @@ def _evolve_blockers(subtask: SubtaskState, event: e.Event) -> SubtaskState:
                 return subtask
             if subtask.status == "parked":
                 return change(subtask, status="planned")
+            if subtask.status != "blocked":
+                return subtask
             # Waiting was no fault of the worker's: its clock of progress begins anew.
-            resumed = subtask.status == "blocked"
-            return change(subtask, status="running", issue=None, moved_at=event.occurred_at) if resumed else subtask
+            return change(_unblocked(subtask, event), status="running", issue=None, moved_at=event.occurred_at)
         case _:
             return subtask
 
@@ -261,8 +281,10 @@ def _end_attempt(
         subtask,
         status=status,
         worker_id=None,
+        lost_worker=None,
         request_id=None,
-        in_review=False,
+        reviews_wanted=0,
+        blocked_at=None,
         note=what,
         issue=None,
         completed=0,

@@ -46,12 +46,14 @@ def expiry(
     """Say when a live subtask's lease is over unless its worker is heard of; None where no clock runs.
 
     `heard_at` is the worker's last sign of life beside its messages. Whoever waits for an answer has no clock of
-    progress, whoever has said to be done has but that of silence, and whose work waits for reviews has none.
+    progress, whoever has said to be done has but that of silence, and whose work waits for reviews has none until
+    the last of them is in.
     """
     if subtask.status not in LIVE or subtask.claimed_at is None or subtask.in_review:
         return None
     worker = subtask.worker_id
-    said = [moment for moment in (subtask.claimed_at, subtask.heard_at, heard_at) if moment is not None]
+    signs = (subtask.claimed_at, subtask.heard_at, subtask.reviewed_at, heard_at)
+    said = [moment for moment in signs if moment is not None]
     if subtask.started_at is None and subtask.status == "claimed":
         over = _after(subtask.claimed_at, times.offer, outages)
         return Expiry(over, "offer", f"{worker} has not started within {times.offer:g} s")
@@ -64,10 +66,13 @@ def expiry(
 
 
 def deadline(subtask: SubtaskState, outages: Sequence[Outage]) -> datetime | None:
-    """Say when the present attempt has used up its time budget; None before it has begun, and after its last word."""
-    if subtask.started_at is None or subtask.status == "reported":
+    """Say when the present attempt has used up its time budget, in which no time counts that it was blocked.
+
+    None before it has begun, while it is blocked, and after its last word.
+    """
+    if subtask.started_at is None or subtask.status in ("blocked", "reported"):
         return None
-    return _after(subtask.started_at, subtask.budget_seconds, outages)
+    return _after(subtask.started_at, subtask.budget_seconds + subtask.idle_seconds, outages)
 
 
 def _of_work(subtask: SubtaskState, times: LeaseTimes, outages: Sequence[Outage]) -> list[Expiry]:

@@ -33,7 +33,7 @@ from domain.errors import (
 )
 from domain.ids import SubtaskId, WorkerId, short
 from domain.readiness import holder_of_its_files, unclaimable_reason
-from domain.task_state import LIVE, SubtaskState, TaskState
+from domain.task_state import LIVE, OVER, Blocker, SubtaskState, TaskState
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +158,11 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Draft]:
     """
     if (subtask := state.subtasks.get(command.subtask_id)) is None:
         raise UnknownSubtaskError(f"there is no subtask {command.subtask_id}")
+    drafts = _decide(state, subtask, command, limits)
+    return drafts + _no_more_questions(subtask, drafts)
+
+
+def _decide(state: TaskState, subtask: SubtaskState, command: Command, limits: Limits) -> list[Draft]:
     match command:
         case Claim():
             return _claim(state, subtask, command)
@@ -172,7 +177,7 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Draft]:
     match command:
         case LoseWorker(reason=reason, coordinator_gone=gone, clock=clock):
             # What waits for an answer waits on; where nothing waits, the next worker has to ask again.
-            closed = [] if limits.parks else _closed(subtask, "the worker is gone")
+            closed = [] if limits.parks else _closed(subtask.open_blockers, "the worker is gone")
             after = [] if gone else _after_expiry(subtask, limits, reason, clock)
             bodies = [e.LeaseExpired(reason=reason, coordinator_gone=gone, clock=clock), *closed, *after]
         case Release(reason=reason):
@@ -186,6 +191,16 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Draft]:
         case _:
             assert_never(command)
     return _under(subtask, [(body, subtask.id) for body in bodies])
+
+
+def _no_more_questions(subtask: SubtaskState, drafts: Sequence[Draft]) -> list[Draft]:
+    """Close what is still open of a subtask that has come to its end: nobody waits for the answers."""
+    said = [draft.body for draft in drafts if draft.stream == subtask.id]
+    if not any(isinstance(body, e.SubtaskHeld | e.SubtaskSplit) for body in said):
+        return []
+    answered = {body.number for body in said if isinstance(body, e.BlockerAnswered)}
+    closed = _closed([b for b in subtask.open_blockers if b.number not in answered], "the subtask has ended")
+    return [Draft(body, subtask.id, subtask.epoch or None, subtask.worker_id) for body in closed]
 
 
 def late(state: TaskState, command: Report) -> list[Draft]:
@@ -225,23 +240,27 @@ def _report(state: TaskState, subtask: SubtaskState, command: Report, limits: Li
     match message:
         case e.Blocked(issue=issue):
             bodies += open_blocker(state, subtask, issue, command.problem_paths)
+            if subtask.status not in LIVE:
+                # What it waited for when it was lost may wait for it by now: it has to ask anew.
+                bodies += [(body, subtask.id) for body in _closed(subtask.open_blockers, "the worker is back")]
         case e.Failed():
-            bodies += [(body, subtask.id) for body in _closed(subtask, "the attempt has failed")]
+            bodies += [(body, subtask.id) for body in _closed(subtask.open_blockers, "the attempt has failed")]
             bodies += [(body, subtask.id) for body in _after_failure(subtask, limits, message)]
-        case e.Progress() | e.Completed():
-            bodies += [(body, subtask.id) for body in _closed(subtask, "the worker went on by itself")]
+        case e.Started() | e.Progress() | e.Completed():
+            closed = _closed(subtask.open_blockers, "the worker went on by itself")
+            bodies += [(body, subtask.id) for body in closed]
             if isinstance(message, e.Completed) and limits.trusts:
                 bodies.append((e.SubtaskAccepted(commit="", files_changed=0, summary=message.summary), subtask.id))
         case _:
-            pass
+            assert_never(message)
     return [
         Draft(body, stream, command.epoch, command.worker_id) if stream == subtask.id else Draft(body, stream)
         for body, stream in bodies
     ]
 
 
-def _closed(subtask: SubtaskState, text: str) -> list[e.EventBody]:
-    return [e.BlockerAnswered(number=blocker.number, text=text) for blocker in subtask.open_blockers]
+def _closed(blockers: Sequence[Blocker], text: str) -> list[e.EventBody]:
+    return [e.BlockerAnswered(number=blocker.number, text=text) for blocker in blockers]
 
 
 def _check_reporter(state: TaskState, subtask: SubtaskState, command: Report) -> None:
@@ -253,7 +272,8 @@ def _check_reporter(state: TaskState, subtask: SubtaskState, command: Report) ->
         return
     # The lease ran out, and nobody else has the subtask or its files: what its worker says still counts.
     unclaimed = subtask.status in ("planned", "ready") and subtask.epoch == command.epoch
-    if unclaimed and subtask.lost_worker == command.worker_id and holder_of_its_files(state, subtask) is None:
+    back = unclaimed and subtask.lost_worker == command.worker_id and state.status not in OVER
+    if back and holder_of_its_files(state, subtask) is None:
         return
     _check_fence(subtask, command.epoch)
     raise StaleLeaseError(f"epoch {command.epoch} of {short(subtask.id)} is over: {_holder(subtask)}")
@@ -313,8 +333,8 @@ def _judge(state: TaskState, subtask: SubtaskState, command: Judge, limits: Limi
     merge = gates.merge_gate(command.conflicts)
     if command.conflicts:
         return [*evaluated, merge, e.SubtaskReleased(reason=merge.detail)]
-    passed = {name for name, good in subtask.gates.items() if good} | {gate.gate for gate in command.gates}
-    if not passed.issuperset(limits.required_gates):
+    known = {**subtask.gates, **{gate.gate: gate.passed for gate in command.gates}}
+    if not all(known.get(name, False) for name in limits.required_gates):
         return evaluated
     if sum(subtask.reviews.values()) < limits.reviews:
         # Its worker may ask again and again how the reviews stand.
@@ -336,8 +356,8 @@ def _review(state: TaskState, subtask: SubtaskState, command: Review, limits: Li
     if command.approve:
         # Where there is a tree, its worker merges first, and asks for the verdict again.
         approvals = sum({**subtask.reviews, command.reviewer: True}.values())
-        good = {name for name, passed in subtask.gates.items() if passed}
-        done = not state.head and approvals >= limits.reviews and good.issuperset(limits.required_gates)
+        passed = all(subtask.gates.get(name, False) for name in limits.required_gates)
+        done = not state.head and approvals >= limits.reviews and passed
         return [given, e.SubtaskAccepted(commit="", files_changed=0, summary=subtask.note)] if done else [given]
     error = e.Failed(error=f"review by {command.reviewer}: {command.comment or 'not approved'}")
     rejected = e.SubtaskRejected(gate="review", reason=f"{command.reviewer}: {command.comment or 'not approved'}")

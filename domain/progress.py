@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from statistics import NormalDist
 
 import msgspec
 
+from domain.ids import SubtaskId
 from domain.planning.schedule import Job, simulate
 from domain.task_state import ENDED, LIVE, SubtaskState, TaskState
 
@@ -45,8 +47,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def progress(state: TaskState, now: datetime, workers: int) -> Progress:
-    """Measure the present phase. Held subtasks count as neither done nor to come; 100 % is all accepted."""
-    subtasks = state.in_phase()
+    """Measure the present phase. Held subtasks count as neither done nor to come; 100 % is all accepted.
+
+    What was split is not counted at all, but its parts. Parked subtasks wait.
+    """
+    subtasks = [subtask for subtask in state.in_phase() if subtask.status != "split"]
     counted = [subtask for subtask in subtasks if subtask.status != "held"]
     total = sum(subtask.plan.effort.p50 for subtask in counted)
     done = sum(subtask.plan.effort.p50 * subtask.fraction for subtask in counted)
@@ -54,7 +59,7 @@ def progress(state: TaskState, now: datetime, workers: int) -> Progress:
         percent=_percent(done, total, all_accepted=all(s.status == "accepted" for s in subtasks)),
         accepted=sum(subtask.status == "accepted" for subtask in subtasks),
         live=sum(subtask.status in LIVE for subtask in subtasks),
-        waiting=sum(subtask.status in ("planned", "ready") for subtask in subtasks),
+        waiting=sum(subtask.status in ("planned", "ready", "parked") for subtask in subtasks),
         held=sum(subtask.status == "held" for subtask in subtasks),
         total=len(subtasks),
         eta=eta(state, now, workers),
@@ -84,7 +89,7 @@ def eta(state: TaskState, now: datetime, workers: int) -> Eta | None:
             Job(
                 seconds=_draw(subtask, bias, now, source),
                 files=subtask.plan.scope.holds,
-                depends_on=tuple(places[d] for d in subtask.plan.depends_on if d in places),
+                depends_on=tuple(places[d] for d in _awaited(state, subtask.plan.depends_on) if d in places),
                 priority=subtask.plan.priority,
             )
             for subtask in rest
@@ -92,6 +97,14 @@ def eta(state: TaskState, now: datetime, workers: int) -> Eta | None:
         spans.append(simulate(jobs, max(workers, len(busy), 1), busy=busy).makespan_seconds)
     spans.sort()
     return Eta(p50=round(spans[len(spans) // 2], 1), p80=round(spans[int(len(spans) * 0.8)], 1))
+
+
+def _awaited(state: TaskState, depends_on: Iterable[SubtaskId]) -> Iterator[SubtaskId]:
+    """Give what must end before: in place of what was split, its parts."""
+    for subtask_id in depends_on:
+        yield subtask_id
+        if subtask_id in state.subtasks:
+            yield from _awaited(state, state.subtasks[subtask_id].split_into)
 
 
 def _bias(state: TaskState) -> float:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from domain import events as e
 from domain.ids import SubtaskId, short
-from domain.task_state import ENDED, LIVE, SubtaskState, TaskState
+from domain.task_state import ENDED, LIVE, OVER, SubtaskState, TaskState
 
 _MILESTONES = (25, 50, 75, 100)
 
@@ -29,10 +29,9 @@ def unclaimable_reason(state: TaskState, subtask: SubtaskState) -> str | None:
 def _what_it_waits_for(state: TaskState, subtask: SubtaskState) -> str:
     if subtask.open_blockers:
         return f"waits for an answer: {subtask.open_blockers[0].detail}"
-    waiting = [other for other in subtask.plan.depends_on if not state.is_done(other)]
-    if not waiting and subtask.not_before is not None:
-        return f"is tried again at {subtask.not_before:%H:%M:%S} UTC"
-    return f"waits for {', '.join(map(short, waiting))}"
+    if waiting := [other for other in subtask.plan.depends_on if not state.is_done(other)]:
+        return f"waits for {', '.join(map(short, waiting))}"
+    return f"is tried again at {subtask.not_before:%H:%M:%S} UTC" if subtask.not_before else "is not ready yet"
 
 
 def holder_of_its_files(state: TaskState, subtask: SubtaskState) -> SubtaskState | None:
@@ -62,8 +61,10 @@ def newly_ready(state: TaskState, now: datetime | None = None) -> list[SubtaskId
     """List the planned subtasks that nothing holds back any longer.
 
     What depends on a held subtask is let go as well: it may fail, but it must not wait for ever. A retry that is
-    put off is let go when its time has come by `now`; without `now` it waits.
+    put off is let go when its time has come by `now`; without `now` it waits. A task that is over has none.
     """
+    if state.status in OVER:
+        return []
     return [
         subtask.id
         for subtask in state.in_phase()
@@ -118,10 +119,11 @@ def closing(state: TaskState) -> list[e.EventBody]:
 
 
 def over_budget(state: TaskState, cost_max: float | None) -> list[e.EventBody]:
-    """Pause a task whose workers have used up what they may cost, in US dollars: nothing more is handed out."""
-    if cost_max is None or state.status != "running":
+    """Pause a task whose workers have used up what they may cost, in US dollars: nothing more is handed out.
+
+    Whoever lets it go on all the same grants as much again.
+    """
+    if cost_max is None or state.status != "running" or state.cost - state.cost_before < cost_max:
         return []
-    spent = sum(subtask.cost for subtask in state.subtasks.values())
-    if spent < cost_max:
-        return []
-    return [e.TaskPaused(reason=f"the workers have cost ${spent:.2f}, and may cost ${cost_max:.2f}")]
+    granted = state.cost_before + cost_max
+    return [e.TaskPaused(reason=f"the workers have cost ${state.cost:.2f}, and may cost ${granted:.2f}")]

@@ -81,6 +81,10 @@ class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     claimed_at: datetime | None = None
     #: When the present worker last came on: began, or reported progress.
     moved_at: datetime | None = None
+    #: Since when the present worker has been blocked.
+    blocked_at: datetime | None = None
+    #: How long it was blocked before: none of its active time.
+    idle_seconds: float = 0.0
     #: Under which the present worker asked for it.
     request_id: UUID | None = None
     #: Who has it, or had it last.
@@ -92,8 +96,10 @@ class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     extra_seconds: float = 0.0
     #: By the reviewer, of the present attempt.
     reviews: Mapping[str, bool] = {}
-    #: Whether completed work waits for the judgement of others.
-    in_review: bool = False
+    #: Approvals by others that the present attempt was asked to wait for; 0: none.
+    reviews_wanted: int = 0
+    #: When the last of the reviews came.
+    reviewed_at: datetime | None = None
     #: What the gates said of the present attempt.
     gates: Mapping[str, bool] = {}
     split_into: tuple[SubtaskId, ...] = ()
@@ -116,7 +122,12 @@ class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def open_blockers(self) -> tuple[Blocker, ...]:
         """The blockers that have no answer yet, oldest first."""
-        return tuple(blocker for blocker in self.blockers if blocker.answered_at is None)
+        return tuple([blocker for blocker in self.blockers if blocker.answered_at is None]) if self.blockers else ()
+
+    @property
+    def in_review(self) -> bool:
+        """Whether completed work waits for the judgement of others."""
+        return sum(self.reviews.values()) < self.reviews_wanted
 
     @property
     def budget_seconds(self) -> float:
@@ -140,6 +151,13 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     head: str = ""
     ended_at: datetime | None = None
     milestone: int = 0
+    #: What the workers had cost when the task was last let go on after a pause, in US dollars.
+    cost_before: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """What the workers have cost so far, in US dollars, where they said it."""
+        return sum(subtask.cost for subtask in self.subtasks.values())
 
     def in_phase(self) -> list[SubtaskState]:
         """List the subtasks of the present phase, in the order of their numbers."""

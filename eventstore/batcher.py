@@ -124,6 +124,11 @@ class Batcher:
             await self._ringer.close()
             await self._disconnect()
 
+    @property
+    def queued_events(self) -> int:
+        """How many events wait for their turn."""
+        return self._queued_events
+
     def submit(self, call: Call, *, timeout_seconds: float) -> asyncio.Future[list[Receipt]]:
         """Have a call stored; its receipts, or what `Ledger.append` raises, come with the future.
 

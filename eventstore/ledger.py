@@ -75,6 +75,11 @@ class Ledger:
         finally:
             await ledger._connection.close()
 
+    @property
+    def queued_events(self) -> int:
+        """How many events wait for their turn to be stored."""
+        return self._batcher.queued_events
+
     async def append(
         self,
         events: Sequence[Event],

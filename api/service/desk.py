@@ -108,13 +108,16 @@ class Desk:
 
     def apply(self, record: e.RecordedEvent) -> None:
         """Take note of an event; one that is known already changes nothing."""
-        if record.position <= self._position:
-            return
-        self._state = evolve(self._state, record.event)
-        self._position = record.position
-        self._remember(record)
-        for listener in self.listeners:
-            listener(record)
+        if record.position > self._position:
+            self._move_to(evolve(self._state, record.event), [record])
+
+    def _move_to(self, state: TaskState, records: Sequence[e.RecordedEvent]) -> None:
+        self._state = state
+        self._position = records[-1].position
+        for record in records:
+            self._remember(record)
+            for listener in self.listeners:
+                listener(record)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -135,12 +138,12 @@ class Desk:
     async def open(self, drafts: Sequence[Draft]) -> None:
         """Open the task with its first events; raises `VersionConflictError` where its name is taken."""
         events = [self.event(draft) for draft in drafts]
-        state = None
-        for event in events:
+        state = evolve(None, events[0])
+        for event in events[1:]:
             state = evolve(state, event)
-        if state is not None:
-            events += self._consequences(state, limits_of(state.submitted))
-        self._take_in(events, await self._ledger.append(events, at=0))
+        following, state = self._consequences(state, limits_of(state.submitted))
+        events += following
+        self._take_in(state, events, await self._ledger.append(events, at=0))
 
     async def command(self, command: Command) -> list[Draft]:
         """Decide on a command, store what follows, and give it; raises a `LifecycleError` as `decide` does."""
@@ -201,7 +204,7 @@ class Desk:
     async def _store(self, batch: Sequence[_Request]) -> None:
         """Decide, append, and decide again where another process was faster."""
         for _ in range(_RACES_MAX):
-            going, events = self._decide(batch)
+            going, events, state = self._decide(batch)
             if not events:
                 return
             try:
@@ -219,13 +222,16 @@ class Desk:
                 # Whether it is stored is not always known: the ledger has to say.
                 await self._forget()
                 raise
-            self._take_in(events, receipts)
+            self._take_in(state, events, receipts)
             _answer(going, receipts)
             return
         raise LedgerError(f"{self.task_id} is changed by others faster than it can be decided on: try again")
 
-    def _decide(self, batch: Sequence[_Request]) -> tuple[list[_Request], list[e.Event]]:
-        """Let each request decide on what those before it leave; give those that wait for events, and these."""
+    def _decide(self, batch: Sequence[_Request]) -> tuple[list[_Request], list[e.Event], TaskState]:
+        """Let each request decide on what those before it leave.
+
+        Gives those that wait for events, these, and the state after them.
+        """
         state = self.state
         going: list[_Request] = []
         events: list[e.Event] = []
@@ -242,13 +248,17 @@ class Desk:
             going.append(request)
             events += request.events
         if any(not isinstance(event.body, _QUIET) for event in events) or any(request.settles for request in going):
-            events += self._consequences(state, self.limits)
+            following, state = self._consequences(state, self.limits)
+            events += following
         if not events:
             _answer(going, ())
-        return going, events
+        return going, events, state
 
-    def _consequences(self, state: TaskState, limits: Limits) -> list[e.Event]:
-        """List what follows by itself: waits that are over, subtasks that are ready, milestones, a used-up budget."""
+    def _consequences(self, state: TaskState, limits: Limits) -> tuple[list[e.Event], TaskState]:
+        """List what follows by itself, and give the state after it.
+
+        Waits that are over, subtasks that are ready, milestones, a used-up budget.
+        """
         following: list[e.Event] = []
         while True:
             drafts = [Draft(body, subtask) for subtask, body in waits_that_are_over(state)]
@@ -258,21 +268,29 @@ class Desk:
             if not limits.looks_again:
                 drafts += [Draft(body, state.id) for body in closing(state)]
             if not drafts:
-                return following
+                return following, state
             for draft in drafts:
                 following.append(event := self.event(draft))
                 state = evolve(state, event)
 
-    def _take_in(self, events: Sequence[e.Event], receipts: Sequence[e.Receipt]) -> None:
+    def _take_in(self, state: TaskState, events: Sequence[e.Event], receipts: Sequence[e.Receipt]) -> None:
+        """Take note of what is stored now; `state` is that after the events."""
         now = self.clock.now()
+        records = []
         for event, receipt in zip(events, receipts, strict=True):
             if receipt.status == "conflict":
                 raise RepeatedMessageError(f"message {event.message_id} is in the ledger with other content")
-            self.apply(
+            records.append(
                 e.RecordedEvent(
                     event=event, version=receipt.version or 0, position=receipt.position or 0, recorded_at=now
                 )
             )
+        if records[0].position > self._position:
+            self._move_to(state, records)
+        else:
+            # The feed was faster, with a part of them or with all.
+            for record in records:
+                self.apply(record)
 
     async def _forget(self) -> None:
         try:

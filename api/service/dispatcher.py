@@ -104,6 +104,7 @@ class Dispatcher:
             return lease
         if self._closing:
             return None
+        self._send_away_same(request)
         waiter = _Waiter(request, self._clock.now(), asyncio.get_running_loop().create_future())
         self._waiters[id(waiter)] = waiter
         if request.wait_seconds > 0.0:
@@ -137,6 +138,14 @@ class Dispatcher:
         subtask = desk.state.subtasks[found[1]]
         held = subtask.status in LIVE and subtask.request_id == request.request_id
         return self._lease(desk.state, subtask) if held else None
+
+    def _send_away_same(self, request: ClaimRequest) -> None:
+        """Who asks again has given up waiting for the first answer: two would give it two leases."""
+        for waiter in self._waiters.values():
+            if waiter.claiming or waiter.reply.done() or request.request_id is None:
+                continue
+            if (waiter.request.worker_id, waiter.request.request_id) == (request.worker_id, request.request_id):
+                waiter.reply.set_result(None)
 
     def _lease(self, state: TaskState, subtask: SubtaskState) -> Lease:
         lease = self._leases.expiry(subtask)

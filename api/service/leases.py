@@ -25,19 +25,16 @@ _OUTAGE_SECONDS = 3 * PULSE_SECONDS
 #: How far back outages are of interest: no lease is older, in days.
 _OUTAGE_DAYS = 7
 
-# Before the pulse is renewed, a gap behind the last one is written down. Of several processes that come back
-# together the first one does it: the row is locked.
+# Before the pulse is renewed, a gap behind the last one is written down: once, however many processes come back.
+_GAP: LiteralString = """
+    INSERT INTO service.outage (began_at, ended_at)
+    SELECT alive_at, clock_timestamp()
+    FROM service.pulse
+    WHERE clock_timestamp() - alive_at > make_interval(secs => %(outage_seconds)s)
+    ON CONFLICT (began_at) DO NOTHING
+"""
+
 _PULSE: LiteralString = """
-    WITH last AS MATERIALIZED (
-        SELECT alive_at FROM service.pulse FOR UPDATE
-    ),
-    gap AS (
-        INSERT INTO service.outage (began_at, ended_at)
-        SELECT alive_at, clock_timestamp()
-        FROM last
-        WHERE clock_timestamp() - alive_at > make_interval(secs => %(outage_seconds)s)
-        ON CONFLICT (began_at) DO NOTHING
-    )
     INSERT INTO service.pulse (alive_at) VALUES (clock_timestamp())
     ON CONFLICT (only_row) DO UPDATE SET alive_at = greatest(pulse.alive_at, excluded.alive_at)
 """
@@ -84,7 +81,8 @@ class Leases:
 
     async def pulse(self) -> None:
         """Say that the service is there, and learn when it was not."""
-        await self._store.rows(_PULSE, {"outage_seconds": _OUTAGE_SECONDS})
+        await self._store.rows(_GAP, {"outage_seconds": _OUTAGE_SECONDS})
+        await self._store.rows(_PULSE)
         rows = await self._store.rows(_OUTAGES, {"days": _OUTAGE_DAYS})
         self._outages = [(began, ended) for began, ended in rows]
 

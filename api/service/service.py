@@ -92,6 +92,7 @@ class Service:
         self.hub = hub
         self.clock = clock
         self.ledger = ledger
+        self.store = store
         self.desks = Desks(ledger, store, clock, only)
         self.workers = Workers(store)
         self.leases = Leases(self.desks, self.workers, store, clock, times)

@@ -51,11 +51,11 @@ def migrate(url: str) -> list[str]:
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             digest = _digest([file for folder in _DEFINITIONS for file in _files(folder)])
-            if not _pending(connection) and _defined_by(connection, digest):
+            if not pending_migrations(connection) and _defined_by(connection, digest):
                 return []
             connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK_KEY])
             # Asked again: whoever held the lock before us may have done the work.
-            applied = _apply_migrations(url) if _pending(connection) else []
+            applied = _apply_migrations(url) if pending_migrations(connection) else []
             if applied or not _defined_by(connection, digest):
                 _define(connection, digest)
             return applied
@@ -70,7 +70,8 @@ def _files(folder: str) -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _pending(connection: psycopg.Connection) -> set[str]:
+def pending_migrations(connection: psycopg.Connection) -> set[str]:
+    """Name the migrations that the database does not have yet."""
     names = {file.name.removesuffix(".sql") for file in _files("migrations")}
     names = {name for name in names if not name.endswith(".rollback")}
     known = connection.execute("SELECT to_regclass('migration._yoyo_migration') IS NOT NULL").fetchone()

@@ -67,8 +67,9 @@ def newly_ready(state: TaskState, now: datetime | None = None) -> list[SubtaskId
         return []
     return [
         subtask.id
-        for subtask in state.in_phase()
+        for subtask in state.subtasks.values()
         if subtask.status == "planned"
+        and subtask.plan.phase == state.phase
         and not subtask.open_blockers
         and (subtask.not_before is None or (now is not None and subtask.not_before <= now))
         and all(state.is_done(other) for other in subtask.plan.depends_on)
@@ -77,14 +78,20 @@ def newly_ready(state: TaskState, now: datetime | None = None) -> list[SubtaskId
 
 def more_to_come(state: TaskState) -> bool:
     """Tell whether the present phase has subtasks that are not at their end."""
-    return any(subtask.status not in ENDED for subtask in state.in_phase())
+    return any(
+        subtask.status not in ENDED and subtask.plan.phase == state.phase for subtask in state.subtasks.values()
+    )
 
 
 def milestones(state: TaskState) -> list[e.MilestoneReached]:
     """List the quarters of the phase's weight that have been accepted since the last one."""
-    subtasks = [subtask for subtask in state.in_phase() if subtask.status != "split"]
-    total = sum(subtask.plan.effort.p50 for subtask in subtasks)
-    done = sum(subtask.plan.effort.p50 for subtask in subtasks if subtask.status == "accepted")
+    total = done = 0.0
+    # One pass, because this is asked with every subtask that ends.
+    for subtask in state.subtasks.values():
+        if subtask.plan.phase == state.phase and subtask.status != "split":
+            total += subtask.plan.effort.p50
+            if subtask.status == "accepted":
+                done += subtask.plan.effort.p50
     percent = 100.0 * done / total if total else 0.0
     reached = [mark for mark in _MILESTONES if state.milestone < mark <= percent + 1e-9]
     return [e.MilestoneReached(phase=state.phase, percent=mark) for mark in reached]
@@ -95,6 +102,7 @@ def waits_that_are_over(state: TaskState) -> list[tuple[SubtaskId, e.BlockerAnsw
     return [
         (subtask.id, e.BlockerAnswered(number=blocker.number, text=_how_it_ended(state, blocker.waits_for)))
         for subtask in state.subtasks.values()
+        if subtask.blockers
         for blocker in subtask.open_blockers
         if blocker.waits_for is not None and state.is_done(blocker.waits_for)
     ]

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.service.policy import limits_of
+from api.schemas import Policy, ToolSpec
+from api.service.policy import limits_of, policy_of, tool_of
 from domain import events as e
 from domain.errors import (
     InvalidEventError,
@@ -28,10 +29,10 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.evolution import evolve
-from domain.ids import StreamId, TaskId
+from domain.ids import StreamId, SubtaskId, TaskId
 from domain.lifecycle import Command, Draft, Limits, decide
 from domain.readiness import closing, milestones, newly_ready, over_budget, waits_that_are_over
-from domain.task_state import TaskState
+from domain.task_state import LIVE, SubtaskState, TaskState
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
 
@@ -41,7 +42,9 @@ _BATCH_MAX = 1000
 _RACES_MAX = 100
 
 #: From these nothing follows for other subtasks.
-_QUIET = (e.Started, e.Progress, e.GateEvaluated, e.LateReported)
+_QUIET = (
+    e.SubtaskClaimed, e.SubtaskReassigned, e.Started, e.Progress, e.Completed, e.GateEvaluated, e.LateReported,
+)  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,6 +72,12 @@ class Desk:
         self._ledger = ledger
         self._state: TaskState | None = None
         self._limits: Limits | None = None
+        self._policy: Policy | None = None
+        self._tool: tuple[ToolSpec | None] | None = None
+        #: What waits for a worker, with the files that it would hold, and what has one: looked at far more often than
+        #: it changes.
+        self.ready: dict[SubtaskId, tuple[SubtaskState, frozenset[str]]] = {}
+        self.live: dict[SubtaskId, SubtaskState] = {}
         self._position = 0
         self._queue: deque[_Request] = deque()
         self._flushing: asyncio.Task[None] | None = None
@@ -91,6 +100,20 @@ class Desk:
         if self._limits is None:
             self._limits = limits_of(self.state.submitted)
         return self._limits
+
+    @property
+    def policy(self) -> Policy:
+        """How the task is to be done."""
+        if self._policy is None:
+            self._policy = policy_of(self.state.submitted)
+        return self._policy
+
+    @property
+    def tool(self) -> ToolSpec | None:
+        """How the task's problems are found again; None where nobody said."""
+        if self._tool is None:
+            self._tool = (tool_of(self.state.submitted),)
+        return self._tool[0]
 
     @property
     def position(self) -> int:
@@ -116,10 +139,24 @@ class Desk:
         self._position = records[-1].position
         for record in records:
             self._remember(record)
+            self._sort(state, record.event.stream_id)
             for listener in self.listeners:
                 listener(record)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def _sort(self, state: TaskState, stream: str) -> None:
+        subtask_id = SubtaskId(stream)
+        if (subtask := state.subtasks.get(subtask_id)) is None:
+            return
+        if subtask.status == "ready":
+            self.ready[subtask_id] = (subtask, subtask.plan.scope.holds)
+        else:
+            self.ready.pop(subtask_id, None)
+        if subtask.status in LIVE:
+            self.live[subtask_id] = subtask
+        else:
+            self.live.pop(subtask_id, None)
 
     def _remember(self, record: e.RecordedEvent) -> None:
         event = record.event

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob
 from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.leases import Leases
-from api.service.policy import policy_of, tool_of
 from api.service.views import awaits_observation, lease_view
 from domain import events as e
 from domain.errors import LedgerError, LifecycleError, ParallelWorkersError
@@ -29,8 +29,8 @@ from domain.events import RecordedEvent
 from domain.expertise import Expertise, domains_of
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import Claim, Release
-from domain.matching import Applicant, Offer, match
-from domain.readiness import claimable
+from domain.matching import Applicant, Offer, effective_priority, match
+from domain.readiness import held_files
 from domain.task_state import LIVE, SubtaskState, TaskState
 from eventstore.clock import Clock
 
@@ -184,21 +184,26 @@ class Dispatcher:
             await self._match()
 
     async def _match(self) -> None:
-        waiting = [waiter for waiter in self._waiters.values() if not waiter.claiming and not waiter.reply.done()]
-        if not waiting:
-            return
-        waiting = self._hand_out_looks(waiting)
-        offers = self._offers()
-        if not offers:
-            return
-        now = self._clock.now()
-        applicants = [self._applicant(waiter) for waiter in waiting]
-        pairs = match(applicants, [offer for offer, _ in offers], self._expertise, now, AGEING_SECONDS)
-        for waiter, _ in pairs:
-            waiting[waiter].claiming = True
-        await asyncio.gather(*(self._give(waiting[waiter], *offers[offer]) for waiter, offer in pairs))
+        """Pair workers and work until there is no more of one of them."""
+        while waiting := [
+            waiter for waiter in self._waiters.values() if not waiter.claiming and not waiter.reply.done()
+        ]:
+            waiting = self._hand_out_looks(waiting)
+            offers = self._offers(len(waiting))
+            applicants = [self._applicant(waiter) for waiter in waiting]
+            now = self._clock.now()
+            pairs = match(applicants, [offer for offer, _ in offers], self._expertise, now, AGEING_SECONDS)
+            if not pairs:
+                return
+            for waiter, _ in pairs:
+                waiting[waiter].claiming = True
+            given = await asyncio.gather(*(self._give(waiting[waiter], *offers[offer]) for waiter, offer in pairs))
+            if not any(given):
+                # Another process is faster: what it does is heard of soon, and wakes us.
+                return
 
-    async def _give(self, waiter: _Waiter, offer: Offer, desk: Desk) -> None:
+    async def _give(self, waiter: _Waiter, offer: Offer, desk: Desk) -> bool:
+        """Claim a subtask for a worker; tell whether that was possible."""
         request = waiter.request
         claim = Claim(
             subtask_id=SubtaskId(offer.subtask_id),
@@ -211,11 +216,11 @@ class Dispatcher:
         except LifecycleError:
             # Another process was faster.
             self.wake()
-            return
+            return False
         except ParallelWorkersError as error:
             if not waiter.reply.done():
                 waiter.reply.set_exception(error)
-            return
+            return False
         finally:
             waiter.claiming = False
         subtask = desk.state.subtasks[claim.subtask_id]
@@ -226,6 +231,7 @@ class Dispatcher:
             await self._take_back(lease)
         else:
             waiter.reply.set_result(lease)
+        return True
 
     def _applicant(self, waiter: _Waiter) -> Applicant:
         request = waiter.request
@@ -236,15 +242,15 @@ class Dispatcher:
             repository=request.repository,
         )
 
-    def _offers(self) -> list[tuple[Offer, Desk]]:
+    def _offers(self, waiting: int) -> list[tuple[Offer, Desk]]:
+        """List what can be handed out to so many workers, the most urgent of each task."""
         offers = []
         for desk in self._desks.served():
             state = desk.state
-            if not (ready := claimable(state)):
+            if state.status != "running" or not desk.ready:
                 continue
-            live = sum(subtask.status in LIVE for subtask in state.subtasks.values())
-            leases_max = policy_of(state.submitted).leases_max
-            for subtask in ready:
+            live, leases_max = len(desk.live), desk.policy.leases_max
+            for subtask, holds in self._most_urgent(desk, waiting):
                 offer = Offer(
                     task_id=state.id,
                     subtask_id=subtask.id,
@@ -253,12 +259,28 @@ class Dispatcher:
                     ready_at=subtask.ready_at or state.submitted_at,
                     effort_p50=subtask.plan.effort.p50,
                     domains=self._domains_of(state, subtask),
-                    holds=subtask.plan.scope.holds,
+                    holds=holds,
                     task_leases=live,
                     leases_left=None if leases_max is None else leases_max - live,
                 )
                 offers.append((offer, desk))
         return offers
+
+    def _most_urgent(self, desk: Desk, count: int) -> list[tuple[SubtaskState, frozenset[str]]]:
+        """List the most urgent of what is ready and whose files nobody holds, as much as can matter in one go."""
+        now = self._clock.now()
+        held = held_files(desk.live.values())
+        free = [ready for ready in desk.ready.values() if held.isdisjoint(ready[1])]
+        if len(free) <= count:
+            return free
+
+        def urgency(ready: tuple[SubtaskState, frozenset[str]]) -> tuple[int, float, str]:
+            subtask = ready[0]
+            waiting_since = subtask.ready_at or now
+            priority = effective_priority(subtask.plan.priority, waiting_since, now, AGEING_SECONDS)
+            return priority, -subtask.plan.effort.p50, subtask.id
+
+        return heapq.nsmallest(count, free, key=urgency)
 
     def _domains_of(self, state: TaskState, subtask: SubtaskState) -> dict[str, float]:
         if (known := self._domains.get(subtask.id)) is None:
@@ -270,10 +292,11 @@ class Dispatcher:
 
     def _hand_out_looks(self, waiting: list[_Waiter]) -> list[_Waiter]:
         """Ask those who can to look at trees whose phase is over; give those who still wait."""
+        if not any(waiter.request.can_observe for waiter in waiting):
+            return waiting
         for desk in self._desks.served():
-            state = desk.state
-            tool = tool_of(state.submitted)
-            if tool is None or not awaits_observation(state) or self._looked_at(state):
+            state, tool = desk.state, desk.tool
+            if desk.ready or desk.live or tool is None or not awaits_observation(state) or self._looked_at(state):
                 continue
             seeing = next((waiter for waiter in waiting if _may_look(waiter.request, state)), None)
             if seeing is None:

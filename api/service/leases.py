@@ -15,13 +15,13 @@ from domain.errors import LifecycleError
 from domain.lease_clocks import Expiry, LeaseTimes, Outage, expiry
 from domain.lifecycle import LoseWorker
 from domain.readiness import newly_ready
-from domain.task_state import LIVE, SubtaskState
+from domain.task_state import SubtaskState
 from eventstore.clock import Clock
 
-#: How often a process says that the service is there, in seconds.
-PULSE_SECONDS = 5.0
-#: A silence of ours that is longer was an outage, in seconds.
-_OUTAGE_SECONDS = 3 * PULSE_SECONDS
+#: How often a process says that the service is there, within the silence that costs a worker its lease.
+_PULSES = 12
+#: A silence of ours that is longer than so many was an outage: shorter ones leave every worker time enough.
+_OUTAGE_PULSES = 3
 #: How far back outages are of interest: no lease is older, in days.
 _OUTAGE_DAYS = 7
 
@@ -61,6 +61,12 @@ class Leases:
         self._heard: dict[str, datetime] = {}
         self._unsaved: set[str] = set()
         self._outages: Sequence[Outage] = ()
+        self._swept_at: datetime | None = None
+
+    @property
+    def pulse_seconds(self) -> float:
+        """How often the service has to say that it is there."""
+        return self.times.silence / _PULSES
 
     @property
     def outages(self) -> Sequence[Outage]:
@@ -81,7 +87,7 @@ class Leases:
 
     async def pulse(self) -> None:
         """Say that the service is there, and learn when it was not."""
-        await self._store.rows(_GAP, {"outage_seconds": _OUTAGE_SECONDS})
+        await self._store.rows(_GAP, {"outage_seconds": self._outage_seconds})
         await self._store.rows(_PULSE)
         rows = await self._store.rows(_OUTAGES, {"days": _OUTAGE_DAYS})
         self._outages = [(began, ended) for began, ended in rows]
@@ -103,32 +109,43 @@ class Leases:
     async def sweep(self) -> None:
         """End the leases that are over, and hand out again what has rested long enough."""
         now = self._clock.now()
-        over = [
-            (desk, subtask)
-            for desk in self._desks.served()
-            for subtask in desk.state.subtasks.values()
-            if subtask.status in LIVE and (lease := self.expiry(subtask)) is not None and lease.at <= now
-        ]
-        if over:
-            await self._hear_others([subtask.worker_id or "" for _, subtask in over])
-        for desk, subtask in over:
-            lease = self.expiry(subtask)
-            if lease is not None and lease.at <= now:
-                await self._end(desk, subtask, lease)
+        if self._desks.only is not None:
+            self._notice_own_gap(now)
+        if over := self._over(now):
+            if self._desks.only is None:
+                # Silent may have been who could not be heard: this may be the first that is done after an outage.
+                await self.pulse()
+            await self._hear_others([subtask.worker_id or "" for _, subtask, _ in over])
+        for desk, subtask, lease in self._over(now):
+            await self._end(desk, subtask, lease)
         for desk in self._desks.served():
             if newly_ready(desk.state, now):
                 await desk.settle()
 
     def forget_idle(self) -> None:
         """Drop what was heard of workers that hold nothing."""
-        holding = {
-            subtask.worker_id
-            for desk in self._desks.served()
-            for subtask in desk.state.subtasks.values()
-            if subtask.status in LIVE
-        }
+        holding = {subtask.worker_id for desk in self._desks.served() for subtask in desk.live.values()}
         for worker in [worker for worker in self._heard if worker not in holding and worker not in self._unsaved]:
             del self._heard[worker]
+
+    @property
+    def _outage_seconds(self) -> float:
+        return _OUTAGE_PULSES * self.pulse_seconds
+
+    def _over(self, now: datetime) -> list[tuple[Desk, SubtaskState, Expiry]]:
+        """List the leases that are over, as far as this process knows."""
+        return [
+            (desk, subtask, lease)
+            for desk in self._desks.served()
+            for subtask in desk.live.values()
+            if (lease := self.expiry(subtask)) is not None and lease.at <= now
+        ]
+
+    def _notice_own_gap(self, now: datetime) -> None:
+        """Take a pause of this process, which serves its task alone, for an outage: its machine may have slept."""
+        last, self._swept_at = self._swept_at, now
+        if last is not None and (now - last).total_seconds() > self._outage_seconds:
+            self._outages = [*self._outages, (last, now)]
 
     async def _hear_others(self, workers: list[str]) -> None:
         """Ask what other processes have heard of workers that this one takes for silent."""

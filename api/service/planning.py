@@ -73,7 +73,8 @@ def look(data: bytes, report_format: str, tree: Tree, policy: Policy, *, may_be_
         for index in wanted
         if not (path := report.problems[index].path) or ("\n" not in path and (files is None or path in files))
     ]
-    if wanted and not there:
+    # Later looks are the tool's own, and what they show nobody can be given may be all that is left.
+    if wanted and not there and not may_be_empty:
         first = report.problems[wanted[0]].path
         raise ReportError(f"none of the {len(wanted)} problems is in a file of this tree (first: {first})")
     return Look(data=data, report=report, tree=tree, targeted=tuple(there))

@@ -40,7 +40,7 @@ from api.service.briefs import brief_of
 from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.dispatcher import Dispatcher
-from api.service.leases import PULSE_SECONDS, Leases
+from api.service.leases import Leases
 from api.service.messages import Messages
 from api.service.observations import Observations
 from api.service.policy import tool_of
@@ -141,7 +141,7 @@ class Service:
     def jobs(self) -> list[Job]:
         """What each process has to do again and again."""
         return [
-            ("pulse", PULSE_SECONDS, self.leases.pulse),
+            ("pulse", self.leases.pulse_seconds, self.leases.pulse),
             ("signs of life", SAVE_SECONDS, self.leases.save),
             ("forget idle workers", _FORGET_SECONDS, self._forget),
         ]

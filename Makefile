@@ -56,6 +56,10 @@ bench-decompose: setup ## Measure the readers beside decoding; PW_BENCH_DATA nam
 bench-plans: setup ## Measure the plans by simulation, and carried out on three published trees
 	$(BIN)/python benchmarks/decompose/plans.py
 
+.PHONY: bench-api
+bench-api: setup ## Measure the HTTP API: messages, waiting agents, whole cycles beside job queues, streams (5 minutes)
+	$(BIN)/python benchmarks/api
+
 .PHONY: mutants
 mutants: setup ## Break the ledger on purpose, one fault at a time, and see which test notices
 	$(BIN)/python benchmarks/mutants.py

@@ -18,7 +18,7 @@ from domain.planning.request import Strategy
 from domain.problem import Problem
 from domain.scope import TaskScope
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@/-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
 """Of a task, subtask or worker."""
 
 Text = Annotated[str, Meta(max_length=20_000)]

@@ -71,7 +71,7 @@ _EXACT = frozenset(
 
 #: By type the fields that have a default, and which; asking msgspec takes as long as all the rest.
 _DEFAULTS: dict[type, dict[str, Any]] = {
-    cls: {field.name: field.default for field in msgspec.structs.fields(cls) if field.default is not msgspec.NODEFAULT}
+    cls: {one.name: one.default for one in msgspec.structs.fields(cls) if one.default is not msgspec.NODEFAULT}
     for cls in _TAGS
 }
 

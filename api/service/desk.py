@@ -120,6 +120,11 @@ class Desk:
         """The position of the last event that the state holds."""
         return self._position
 
+    @property
+    def flushing(self) -> bool:
+        """Whether something is on its way to the ledger."""
+        return self._flushing is not None
+
     def said_before(self, stream: str, message_id: UUID) -> e.RecordedEvent | None:
         """Give what the present worker of a subtask has said under that id."""
         return self._said.get(stream, {}).get(message_id)

@@ -100,11 +100,11 @@ class Dispatcher:
 
     async def claim(self, request: ClaimRequest, gone: asyncio.Event) -> ClaimReply | None:
         """Wait for work, at most as long as the request says; None where there was none."""
+        await self._end_same(request)
         if (lease := self._again(request)) is not None:
             return lease
         if self._closing:
             return None
-        self._send_away_same(request)
         waiter = _Waiter(request, self._clock.now(), asyncio.get_running_loop().create_future())
         self._waiters[id(waiter)] = waiter
         if request.wait_seconds > 0.0:
@@ -121,7 +121,10 @@ class Dispatcher:
         finally:
             leaving.cancel()
             self._waiters.pop(id(waiter), None)
-        reply = waiter.reply.result() if waiter.reply.done() else None
+            # A claim that is still under way finds that nobody waits for it, and takes it back.
+            if not waiter.reply.done():
+                waiter.reply.set_result(None)
+        reply = waiter.reply.result()
         if reply is not None and gone.is_set():
             await self._take_back(reply)
             return None
@@ -139,13 +142,17 @@ class Dispatcher:
         held = subtask.status in LIVE and subtask.request_id == request.request_id
         return self._lease(desk.state, subtask) if held else None
 
-    def _send_away_same(self, request: ClaimRequest) -> None:
-        """Who asks again has given up waiting for the first answer: two would give it two leases."""
-        for waiter in self._waiters.values():
-            if waiter.claiming or waiter.reply.done() or request.request_id is None:
-                continue
-            if (waiter.request.worker_id, waiter.request.request_id) == (request.worker_id, request.request_id):
-                waiter.reply.set_result(None)
+    async def _end_same(self, request: ClaimRequest) -> None:
+        """Who asks again has given up waiting for the first answer: two that wait would get two leases."""
+        if request.request_id is None:
+            return
+        key = (request.worker_id, request.request_id)
+        for waiter in list(self._waiters.values()):
+            if (waiter.request.worker_id, waiter.request.request_id) == key and not waiter.reply.done():
+                if waiter.claiming:
+                    await asyncio.wait({waiter.reply})
+                else:
+                    waiter.reply.set_result(None)
 
     def _lease(self, state: TaskState, subtask: SubtaskState) -> Lease:
         lease = self._leases.expiry(subtask)

@@ -111,6 +111,18 @@ async def test_what_was_claimed_for_somebody_who_has_gone_is_free_again(service:
     assert await Worker(service, "w2").claim() is not None
 
 
+async def test_what_is_on_its_way_to_somebody_who_goes_is_free_again(service: Service) -> None:
+    await submit(service, files=1)
+    leaving = Worker(service, "w1")
+    waiting = asyncio.create_task(leaving.claim(wait_seconds=FOREVER))
+    desk = service.desks.served()[0]
+    await _until(lambda: desk.flushing)
+    leaving.gone.set()
+    assert await waiting is None
+
+    assert await Worker(service, "w2").claim(wait_seconds=FOREVER) is not None
+
+
 async def test_a_task_has_no_more_leases_than_its_policy_allows(service: Service) -> None:
     await submit(service, files=4, leases_max=2)
 
@@ -192,6 +204,16 @@ async def test_asking_again_while_one_waits_gives_no_second_lease(service: Servi
 
     assert await first is None
     assert isinstance(await second, Lease)
+
+
+async def test_the_same_request_many_times_at_once_gives_one_lease(service: Service) -> None:
+    task = await submit(service, files=5)
+    request = ClaimRequest(worker_id="w1", request_id=service.clock.new_message_id(), wait_seconds=FOREVER)
+
+    replies = await asyncio.gather(*(service.claim(request, ADMIN, asyncio.Event()) for _ in range(10)))
+
+    assert len({reply.subtask_id for reply in replies if isinstance(reply, Lease)}) == 1
+    assert len([view for view in (await service.subtasks(task.id)).subtasks if view.status == "claimed"]) == 1
 
 
 async def _key(service: Service, name: str) -> str:

@@ -1,0 +1,1 @@
+"""Looks at what a machine has of what Parallel Workers needs."""

@@ -1,0 +1,1 @@
+"""What coding agents read in a repository, and how it gets there."""

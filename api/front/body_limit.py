@@ -1,0 +1,53 @@
+"""No request may send more than it should, whether it says how much in advance or not."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from litestar.enums import ScopeType
+
+from api.front.layer import header
+from api.settings import Settings
+from domain.errors import PayloadTooLargeError
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+
+#: Where a tool's output is taken in.
+_REPORTS = re.compile(r"/v1/(tasks|analyses|tasks/[^/]+/problems)/?")
+
+
+class BodyLimit:
+    """The layer; raises `PayloadTooLargeError` as soon as it is known."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._body_max = settings.body_bytes_max
+        self._report_max = settings.report_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count its bytes on the way."""
+        if scope["type"] != ScopeType.HTTP or scope["method"] in {"GET", "HEAD"}:
+            await self._app(scope, receive, send)
+            return
+        limit = self._report_max if _REPORTS.fullmatch(scope["path"]) else self._body_max
+        length = header(scope["headers"], b"content-length")
+        if length is not None and length.isdecimal() and int(length) > limit:
+            raise _too_large(limit)
+        received = 0
+
+        async def counted() -> ReceiveMessage:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > limit:
+                    raise _too_large(limit)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _too_large(limit: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"the body has more than {limit} bytes, which is the limit here")

@@ -177,7 +177,8 @@ def completion(seen: Look, policy: Policy) -> e.TaskCompleted:
     if elsewhere:
         summary = f"{left} problems are left, {elsewhere} of them in files that no worker can be given"
     elif left:
-        summary = f"{left} problems are left, none of which {policy.worker_name or 'the workers'} has a fix for"
+        who = f"{policy.worker_name} has" if policy.worker_name else "the workers have"
+        summary = f"{left} problems are left, none of which {who} a fix for"
     return e.TaskCompleted(summary=summary)
 
 

@@ -24,7 +24,21 @@ def policy_of(submitted: TaskSubmitted) -> Policy:
     """Read a task's policy; tasks of early releases have the one that stands for their limits."""
     if "policy" in submitted.options:
         return msgspec.convert(submitted.options["policy"], Policy)
-    return Policy(parks=False, backoff_seconds=0.0, **submitted.options.get("limits", {}))
+    options = submitted.options
+    worker = options.get("worker") or {}
+    return Policy(
+        strategy=options.get("strategy", "auto"),
+        workers=options.get("jobs"),
+        worker_kind=worker.get("kind", "agent"),
+        worker_name=worker.get("name", ""),
+        target=worker.get("target", "all"),
+        gates=tuple(options.get("gates", ())),
+        time_budget_seconds=options.get("time_budget_seconds"),
+        phases_max=options.get("phases_max", 10),
+        parks=False,
+        backoff_seconds=0.0,
+        **options.get("limits", {}),
+    )
 
 
 def tool_of(submitted: TaskSubmitted) -> ToolSpec | None:

@@ -66,6 +66,13 @@ async def test_a_wrong_key_is_refused_while_none_is_needed(connect: Connect, inn
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("given", ["", "Bearer", "Bearer "])
+async def test_an_empty_key_counts_as_none_while_none_is_needed(connect: Connect, inner: Any, given: str) -> None:
+    client = connect(app(inner), ("127.0.0.1", 1))
+    answer = await client.get("/v1/tasks", headers={"Authorization": given, "Host": "localhost"})
+    assert (answer.status_code, inner.states[0]["principal"]) == (200, LOCAL)
+
+
 async def test_a_key_has_its_limit(connect: Connect, inner: Any) -> None:
     client = connect(app(inner, "good", burst=2))
     answers = [await client.get("/v1/tasks", headers={"Authorization": "Bearer good"}) for _ in range(3)]

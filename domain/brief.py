@@ -9,7 +9,7 @@ from domain.blockers import describe_issue
 from domain.ids import short
 from domain.problem import Problem
 from domain.scope import TaskScope
-from domain.task_state import SubtaskState
+from domain.task_state import Blocker, SubtaskState
 
 #: Problems listed in full; more would bury the rest of the page.
 _LISTED_MAX = 60
@@ -40,7 +40,7 @@ def write_brief(
         + "".join(f"- `{gate}` ends with exit code 0.\n" for gate in gates),
         f"## How to verify\n\nRun this {_FOLDER if report else _ROOT}:\n\n    {check}\n" if check else "",
         _hand_over(subtask, report) if report else _hand_over_to_service(subtask),
-        f"## The problems\n\n{_listing(problems)}",
+        f"## The problems\n\n{_listing(problems, check)}",
     ]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
@@ -72,13 +72,19 @@ def _what_was_tried(subtask: SubtaskState) -> str:
 
 
 def _what_was_answered(subtask: SubtaskState) -> str:
-    answered = [blocker for blocker in subtask.blockers if blocker.answered_at is not None and blocker.text]
+    answered = [blocker for blocker in subtask.blockers if _is_answered(blocker)]
     if not answered:
         return ""
     lines = "\n".join(
         f"- {blocker.worker_id} {describe_issue(blocker.issue)}: {blocker.text}" for blocker in answered
     )
     return f"## What was answered before\n\n{lines}"
+
+
+def _is_answered(blocker: Blocker) -> bool:
+    # What is for people to answer, the service only closes: because its worker is gone, or went on without.
+    closed = blocker.by == "service" and blocker.policy in ("ask", "park")
+    return blocker.answered_at is not None and bool(blocker.text) and not closed
 
 
 def _do_not_touch(scope: TaskScope) -> str:
@@ -96,7 +102,7 @@ def _do_not_touch(scope: TaskScope) -> str:
 
 
 def _hand_over(subtask: SubtaskState, report: str) -> str:
-    budget = subtask.plan.scope.time_budget_seconds
+    budget = subtask.budget_seconds
     return (
         "## How to hand over\n\n"
         f"Leave your changes in the working tree and end with exit code 0, within {budget:.0f} seconds. On the "
@@ -109,7 +115,7 @@ def _hand_over(subtask: SubtaskState, report: str) -> str:
 
 
 def _hand_over_to_service(subtask: SubtaskState) -> str:
-    budget = subtask.plan.scope.time_budget_seconds
+    budget = subtask.budget_seconds
     return (
         "## How to hand over\n\n"
         f"Leave your changes in the working tree, and say within {budget:.0f} seconds that you are done: by MCP"
@@ -118,7 +124,7 @@ def _hand_over_to_service(subtask: SubtaskState) -> str:
     )
 
 
-def _listing(problems: Sequence[Problem]) -> str:
+def _listing(problems: Sequence[Problem], check: str) -> str:
     by_path: defaultdict[str, list[str]] = defaultdict(list)
     for problem in problems[:_LISTED_MAX]:
         line = problem.range.line if problem.range else "?"
@@ -127,7 +133,8 @@ def _listing(problems: Sequence[Problem]) -> str:
         by_path[problem.path].append(f"- line {line}: {problem.code} {message}{hint}")
     text = "\n\n".join(f"### {path}\n\n" + "\n".join(lines) for path, lines in by_path.items())
     more = len(problems) - _LISTED_MAX
-    return text + (f"\n\nAnd {more} more: the command above lists them all." if more > 0 else "")
+    rest = f"And {more} more: the command above lists them all." if check else f"And {more} more."
+    return f"{text}\n\n{rest}" if more > 0 else text
 
 
 def _bullets(lines: Sequence[str]) -> str:

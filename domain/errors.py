@@ -6,6 +6,7 @@
     |   +-- UnknownTaskError        no such task in the ledger
     |   +-- UnknownSubtaskError     no such subtask, blocker or worker
     |   +-- UnknownWebhookError     no such webhook
+    |   +-- UnknownProjectionError  no such read model
     |   +-- InvalidRequestError     a request that says something impossible
     +-- UnauthenticatedError        no key was given, or none that is known
     +-- ForbiddenError              the key's role may not do this
@@ -23,6 +24,8 @@
     |   +-- OverloadedError         more waits to be stored than the service will hold
     |   +-- OutcomeUnknownError     no answer in time: the events may be stored or not
     |   +-- CursorError             a reader's place that this ledger does not have
+    |   +-- RebuildError            read models could not be made anew: those that were there are untouched
+    |   +-- ModelError              a kept model of efforts that this version cannot use
     +-- LifecycleError              a command that the state of a subtask does not allow
     |   +-- NotClaimableError       the subtask is not ready, or a file of it is held
     |   +-- NotReportedError        no worker has said that the subtask is done
@@ -63,6 +66,10 @@ class UnknownSubtaskError(UsageError):
 
 class UnknownWebhookError(UsageError):
     """There is no such webhook."""
+
+
+class UnknownProjectionError(UsageError):
+    """There is no read model of that name."""
 
 
 class InvalidRequestError(UsageError):
@@ -139,6 +146,14 @@ class OutcomeUnknownError(LedgerError):
 
 class CursorError(LedgerError):
     """A reader's place belongs to another ledger, or to one that was since restored from a backup."""
+
+
+class RebuildError(LedgerError):
+    """Read models could not be made anew; those that were there are untouched."""
+
+
+class ModelError(LedgerError):
+    """A kept model of efforts is damaged, or of another version: it can be made anew from the ledger."""
 
 
 class LifecycleError(ParallelWorkersError):

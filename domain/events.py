@@ -351,9 +351,11 @@ class MilestoneReached(Body, frozen=True, kw_only=True, tag="milestone_reached")
 
 
 class TaskPaused(Body, frozen=True, kw_only=True, tag="task_paused"):
-    """The run was interrupted and can be resumed."""
+    """Nothing more is handed out until the task is resumed."""
 
     reason: str
+    #: What the workers had cost, in US dollars, where that is the reason.
+    cost: float | None = None
 
 
 class TaskResumed(Body, frozen=True, kw_only=True, tag="task_resumed"):

@@ -14,6 +14,9 @@ from domain import events as e
 from domain.ids import SubtaskId, is_task_stream
 from domain.task_state import LIVE, AttemptNote, Blocker, SubtaskState, TaskState
 
+#: What only a worker says that is at work.
+_AT_WORK = (e.Started, e.Progress, e.Blocked)
+
 
 def fold(recorded: Iterable[e.RecordedEvent]) -> TaskState | None:
     """Rebuild a task's state from all its events in order; None where there is no task."""
@@ -38,12 +41,19 @@ def evolve(state: TaskState | None, event: e.Event) -> TaskState:
     if is_task_stream(event.stream_id):
         return _evolve_task(state, event)
     subtask_id = SubtaskId(event.stream_id)
-    if isinstance(body, e.SubtaskPlanned):
-        subtask = SubtaskState(id=subtask_id, plan=body, total=len(body.scope.files))
-    else:
-        subtask = _evolve_subtask(state.subtasks[subtask_id], event)
+    subtask = evolve_subtask(state.subtasks.get(subtask_id), event)
     head = (body.commit or state.head) if isinstance(body, e.SubtaskAccepted) else state.head
     return msgspec.structs.replace(state, subtasks={**state.subtasks, subtask_id: subtask}, head=head)
+
+
+def evolve_subtask(subtask: SubtaskState | None, event: e.Event) -> SubtaskState:
+    """Give a subtask's state after one more event of its stream; None: there was none before."""
+    body = event.body
+    if isinstance(body, e.SubtaskPlanned):
+        return SubtaskState(id=SubtaskId(event.stream_id), plan=body, total=len(body.scope.files))
+    if subtask is None:
+        raise ValueError(f"the first event of {event.stream_id} is {type(body).__name__}")
+    return _evolve_subtask(subtask, event)
 
 
 def _archived(event: e.Event, body: e.TaskArchived) -> TaskState:
@@ -69,11 +79,11 @@ def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR091
             return change(state, decompositions=(*state.decompositions, body))
         case e.MilestoneReached(percent=percent):
             return change(state, milestone=percent)
-        case e.TaskPaused(reason=reason):
-            return change(state, status="paused", reason=reason)
+        case e.TaskPaused(reason=reason, cost=cost):
+            before = state.cost_before if cost is None else cost
+            return change(state, status="paused", reason=reason, cost_before=before)
         case e.TaskResumed():
-            before = state.cost if state.status == "paused" else state.cost_before
-            return change(state, status="running", reason="", ended_at=None, cost_before=before)
+            return change(state, status="running", reason="", ended_at=None)
         case e.TaskCancelled(reason=reason):
             return change(state, status="cancelled", reason=reason, ended_at=event.occurred_at)
         case e.TaskStalled(reason=reason):
@@ -114,7 +124,7 @@ def _revived(subtask: SubtaskState, event: e.Event) -> SubtaskState:
 def _hear(subtask: SubtaskState, event: e.Event) -> SubtaskState:
     change = msgspec.structs.replace
     subtask = _with_cost(subtask, getattr(event.body, "usage", None))
-    if isinstance(event.body, e.Started | e.Progress | e.Blocked):
+    if isinstance(event.body, _AT_WORK):
         since = subtask.started_at or event.occurred_at
         subtask = change(subtask, started_at=since, heard_at=event.occurred_at, moved_at=event.occurred_at)
     if not isinstance(event.body, e.Blocked):

@@ -224,11 +224,21 @@ def _under(subtask: SubtaskState, bodies: Sequence[tuple[e.EventBody, str]]) -> 
 def _claim(state: TaskState, subtask: SubtaskState, command: Claim) -> list[Draft]:
     if (reason := unclaimable_reason(state, subtask)) is not None:
         raise NotClaimableError(reason)
+    if (given := _given_to(state, command.request_id)) is not None:
+        raise NotClaimableError(f"the request was given {short(given.id)} before")
     claimed = e.SubtaskClaimed(base_commit=command.base_commit, request_id=command.request_id)
     bodies: list[e.EventBody] = [claimed]
     if subtask.history and (last := subtask.history[-1]).worker_id not in ("", command.worker_id):
         bodies.append(e.SubtaskReassigned(previous_worker=last.worker_id, previous_epoch=last.epoch, found=last.what))
     return [Draft(body, subtask.id, subtask.epoch + 1, command.worker_id) for body in bodies]
+
+
+def _given_to(state: TaskState, request_id: UUID | None) -> SubtaskState | None:
+    """Find what a request was given that comes again."""
+    if request_id is None:
+        return None
+    live = (subtask for subtask in state.subtasks.values() if subtask.status in LIVE)
+    return next((subtask for subtask in live if subtask.request_id == request_id), None)
 
 
 # --- reports --------------------------------------------------------------------------------------------

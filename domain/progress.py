@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from statistics import NormalDist
 
@@ -52,11 +52,8 @@ def progress(state: TaskState, now: datetime, workers: int) -> Progress:
     What was split is not counted at all, but its parts. Parked subtasks wait.
     """
     subtasks = [subtask for subtask in state.in_phase() if subtask.status != "split"]
-    counted = [subtask for subtask in subtasks if subtask.status != "held"]
-    total = sum(subtask.plan.effort.p50 for subtask in counted)
-    done = sum(subtask.plan.effort.p50 * subtask.fraction for subtask in counted)
     return Progress(
-        percent=_percent(done, total, all_accepted=all(s.status == "accepted" for s in subtasks)),
+        percent=percent_done(subtasks),
         accepted=sum(subtask.status == "accepted" for subtask in subtasks),
         live=sum(subtask.status in LIVE for subtask in subtasks),
         waiting=sum(subtask.status in ("planned", "ready", "parked") for subtask in subtasks),
@@ -66,9 +63,13 @@ def progress(state: TaskState, now: datetime, workers: int) -> Progress:
     )
 
 
-def _percent(done: float, total: float, *, all_accepted: bool) -> float:
-    if all_accepted:
+def percent_done(subtasks: Sequence[SubtaskState]) -> float:
+    """Give the share of the weight that is done, in percent; what is split is not among the subtasks of a phase."""
+    if all(subtask.status == "accepted" for subtask in subtasks):
         return 100.0
+    counted = [subtask for subtask in subtasks if subtask.status != "held"]
+    total = sum(subtask.plan.effort.p50 for subtask in counted)
+    done = sum(subtask.plan.effort.p50 * subtask.fraction for subtask in counted)
     # However little is left, it is not all.
     return min(round(100.0 * done / total, 1), 99.9) if total else 0.0
 

@@ -134,4 +134,5 @@ def over_budget(state: TaskState, cost_max: float | None) -> list[e.EventBody]:
     if cost_max is None or state.status != "running" or state.cost - state.cost_before < cost_max:
         return []
     granted = state.cost_before + cost_max
-    return [e.TaskPaused(reason=f"the workers have cost ${state.cost:.2f}, and may cost ${granted:.2f}")]
+    reason = f"the workers have cost ${state.cost:.2f}, and may cost ${granted:.2f}"
+    return [e.TaskPaused(reason=reason, cost=state.cost)]

@@ -151,7 +151,7 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     head: str = ""
     ended_at: datetime | None = None
     milestone: int = 0
-    #: What the workers had cost when the task was last let go on after a pause, in US dollars.
+    #: What the workers had cost when they had last used up what they may cost, in US dollars.
     cost_before: float = 0.0
 
     @property

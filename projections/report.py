@@ -100,7 +100,7 @@ class _Tally:
         return sum(subtask.worked_seconds for subtask in self.state.subtasks.values()) if self.state else 0.0
 
     def add(self, event: e.Event) -> None:
-        if self._last is not None and not _is_taking_over(event.body):
+        if self._last is not None and not is_taking_over(event.body):
             self.wall += max((event.occurred_at - self._last).total_seconds(), 0.0)
         self._last = event.occurred_at
         self.state = evolve(self.state, event)
@@ -168,7 +168,7 @@ def _by_count(codes: dict[str, int]) -> dict[str, int]:
     return dict(sorted(codes.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _is_taking_over(body: e.EventBody) -> bool:
+def is_taking_over(body: e.EventBody) -> bool:
     """Tell whether nobody ran the task before this event.
 
     A coordinator takes back what one that is gone held, or a task that had ended was archived.

@@ -24,6 +24,14 @@ SELECT
         event.payload ->> 'name',
         event.payload ->> 'context',
         event.payload ->> 'recommendation',
+        event.payload ->> 'text',
+        event.payload ->> 'comment',
+        event.payload ->> 'found',
+        event.payload #>> '{issue,question}',
+        event.payload #>> '{issue,issue}',
+        event.payload #>> '{issue,resource}',
+        event.payload #>> '{message,summary}',
+        event.payload #>> '{message,error}',
         ''
     ) AS what,
     event.payload

@@ -1,5 +1,5 @@
 -- One row per subtask: what it is, how it stands, what it took. An independent fold of the ledger in SQL; the
--- states are those of domain/lifecycle.py.
+-- states are those of domain/task_state.py.
 
 CREATE VIEW analytics.subtask AS
 WITH planned AS (
@@ -8,11 +8,12 @@ WITH planned AS (
     WHERE type = 'subtask_planned'
 ),
 
--- The last event that decides the state.
+-- The last event that decides the state, but for answers.
 latest AS (
     SELECT DISTINCT ON (task_id, stream_id)
         task_id,
         stream_id,
+        version,
         CASE type
             WHEN 'subtask_planned' THEN 'planned'
             WHEN 'subtask_ready' THEN 'ready'
@@ -23,6 +24,8 @@ latest AS (
             WHEN 'completed' THEN 'reported'
             WHEN 'subtask_accepted' THEN 'accepted'
             WHEN 'subtask_held' THEN 'held'
+            WHEN 'subtask_split' THEN 'split'
+            WHEN 'subtask_released' THEN CASE WHEN payload @> '{"parked": true}' THEN 'parked' ELSE 'planned' END
             ELSE 'planned'
         END AS status,
         worker_id,
@@ -31,45 +34,122 @@ latest AS (
     FROM ledger.event
     WHERE type IN (
         'subtask_planned', 'subtask_ready', 'subtask_claimed', 'started', 'progress', 'blocked', 'completed',
-        'failed', 'lease_expired', 'subtask_released', 'subtask_rejected', 'subtask_accepted', 'subtask_held'
+        'failed', 'lease_expired', 'subtask_released', 'subtask_rejected', 'subtask_accepted', 'subtask_held',
+        'subtask_split'
     )
     ORDER BY task_id, stream_id, version DESC
 ),
 
--- One row per attempt: from the worker's first word to its last.
-attempt AS (
+-- The last answer, where it was the last that was waited for.
+answered AS (
+    SELECT
+        task_id,
+        stream_id,
+        max(version) FILTER (WHERE type = 'blocker_answered') AS version,
+        max(occurred_at) FILTER (WHERE type = 'blocker_answered') AS occurred_at
+    FROM ledger.event
+    WHERE type IN ('blocker_opened', 'blocker_answered')
+    GROUP BY task_id, stream_id
+    HAVING count(DISTINCT payload ->> 'number') FILTER (WHERE type = 'blocker_opened')
+        = count(DISTINCT payload ->> 'number') FILTER (WHERE type = 'blocker_answered')
+),
+
+present AS (
+    SELECT
+        latest.task_id,
+        latest.stream_id,
+        CASE
+            WHEN answered.version IS NULL THEN latest.status
+            WHEN latest.status = 'blocked' THEN 'running'
+            WHEN latest.status = 'parked' THEN 'planned'
+            ELSE latest.status
+        END AS status,
+        latest.worker_id,
+        latest.lease_epoch,
+        CASE WHEN latest.status IN ('blocked', 'parked')
+            THEN coalesce(answered.occurred_at, latest.occurred_at)
+            ELSE latest.occurred_at
+        END AS changed_at
+    FROM latest
+    LEFT JOIN answered
+        ON answered.task_id = latest.task_id AND answered.stream_id = latest.stream_id
+        AND answered.version > latest.version
+),
+
+-- A worker whose lease ran out may come back: each time that it does, another stretch of its attempt begins.
+heard AS (
+    SELECT
+        task_id,
+        stream_id,
+        version,
+        type,
+        lease_epoch,
+        occurred_at,
+        payload,
+        type = 'lease_expired' AS expired,
+        -- It was there, and did not get on.
+        type = 'lease_expired' AND coalesce(payload ->> 'clock', '') IN ('progress', 'deadline') AS did_not_move,
+        count(*) FILTER (WHERE type = 'lease_expired') OVER (
+            PARTITION BY task_id, stream_id, lease_epoch
+            ORDER BY version
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS stretch
+    FROM ledger.event
+    WHERE lease_epoch IS NOT NULL AND type <> 'late_reported'
+),
+
+-- One row per stretch: from the worker's first word to its last.
+stretch AS (
     SELECT
         task_id,
         stream_id,
         lease_epoch,
+        stretch,
         min(occurred_at) FILTER (WHERE type IN ('started', 'progress', 'blocked')) AS started_at,
         -- Nobody knows when a lost worker stopped: it counts up to its last word.
-        CASE WHEN bool_or(type = 'lease_expired') AND NOT bool_or(type = 'completed')
+        CASE WHEN bool_or(expired AND NOT did_not_move) AND NOT bool_or(type = 'completed')
             THEN max(occurred_at) FILTER (WHERE type IN ('started', 'progress', 'blocked'))
-            ELSE min(occurred_at) FILTER (WHERE type IN ('completed', 'failed', 'subtask_released'))
+            ELSE min(occurred_at) FILTER (WHERE type IN ('completed', 'failed', 'subtask_released') OR did_not_move)
         END AS ended_at,
-        bool_or(type IN ('failed', 'subtask_rejected')) AS failed,
+        bool_or(type = 'subtask_claimed') AS claimed,
+        bool_or(type IN ('failed', 'subtask_rejected') OR did_not_move) AS failed,
         -- A coordinator that was killed says nothing about the subtask.
-        bool_or(type = 'lease_expired' AND NOT coalesce((payload ->> 'coordinator_gone')::boolean, false)) AS lost,
+        bool_or(expired AND NOT did_not_move AND NOT coalesce((payload ->> 'coordinator_gone')::boolean, false))
+            AS lost,
         (array_agg(
             coalesce((payload ->> 'completed')::numeric / nullif((payload ->> 'total')::numeric, 0), 0)
             ORDER BY version DESC
         ) FILTER (WHERE type = 'progress'))[1] AS fraction
-    FROM ledger.event
-    WHERE lease_epoch IS NOT NULL
-    GROUP BY task_id, stream_id, lease_epoch
+    FROM heard
+    GROUP BY task_id, stream_id, lease_epoch, stretch
 ),
 
 effort AS (
     SELECT
         task_id,
         stream_id,
-        count(*) AS attempts,
+        count(*) FILTER (WHERE claimed) AS attempts,
         count(*) FILTER (WHERE failed) AS failures,
         count(*) FILTER (WHERE lost) AS losses,
         -- A clock that was set back must not give time back.
-        coalesce(sum(greatest(extract(epoch FROM ended_at - started_at), 0)), 0) AS worker_seconds
-    FROM attempt
+        coalesce(sum(greatest(extract(epoch FROM ended_at - started_at), 0)), 0) AS worker_seconds,
+        -- Of the last stretch.
+        (array_agg(fraction ORDER BY lease_epoch DESC, stretch DESC))[1] AS fraction
+    FROM stretch
+    GROUP BY task_id, stream_id
+),
+
+-- A worker says what its attempt has cost since it began.
+cost AS (
+    SELECT task_id, stream_id, sum(attempt_cost) AS cost
+    FROM (
+        SELECT DISTINCT ON (task_id, stream_id, lease_epoch)
+            task_id, stream_id, (payload #>> '{usage,cost}')::float8 AS attempt_cost
+        FROM ledger.event
+        WHERE type IN ('started', 'progress', 'blocked', 'completed', 'failed')
+            AND payload #>> '{usage,cost}' IS NOT NULL
+        ORDER BY task_id, stream_id, lease_epoch, version DESC
+    ) AS last_word
     GROUP BY task_id, stream_id
 )
 
@@ -77,12 +157,12 @@ SELECT
     planned.task_id,
     split_part(planned.stream_id, '.', 2)::integer AS subtask,
     (planned.payload ->> 'phase')::integer AS phase,
-    latest.status,
+    present.status,
     planned.payload ->> 'title' AS title,
     planned.payload ->> 'reason' AS reason,
     jsonb_array_length(planned.payload -> 'problems') AS problems,
     jsonb_array_length(planned.payload #> '{scope,files}') AS files,
-    CASE WHEN latest.status IN ('claimed', 'running', 'blocked', 'reported', 'accepted') THEN latest.worker_id END
+    CASE WHEN present.status IN ('claimed', 'running', 'blocked', 'reported', 'accepted') THEN present.worker_id END
         AS worker_id,
     coalesce(effort.attempts, 0)::integer AS attempts,
     coalesce(effort.failures, 0)::integer AS failures,
@@ -90,22 +170,24 @@ SELECT
     (planned.payload #>> '{effort,p50}')::float8 AS estimated_seconds,
     round(coalesce(effort.worker_seconds, 0), 3)::float8 AS worker_seconds,
     CASE
-        WHEN latest.status = 'accepted' THEN 1.0
-        WHEN latest.status = 'reported' THEN 0.99
-        WHEN latest.status IN ('running', 'blocked') THEN least(coalesce(attempt.fraction, 0), 0.99)
+        WHEN present.status = 'accepted' THEN 1.0
+        WHEN present.status = 'reported' THEN 0.99
+        WHEN present.status IN ('running', 'blocked') THEN least(coalesce(effort.fraction, 0), 0.99)
         ELSE 0.0
     END::float8 AS fraction,
-    latest.occurred_at AS changed_at
+    cost.cost,
+    present.changed_at
 FROM planned
-JOIN latest USING (task_id, stream_id)
+JOIN present USING (task_id, stream_id)
 LEFT JOIN effort USING (task_id, stream_id)
-LEFT JOIN attempt
-    ON attempt.task_id = latest.task_id AND attempt.stream_id = latest.stream_id
-    AND attempt.lease_epoch = latest.lease_epoch;
+LEFT JOIN cost USING (task_id, stream_id);
 
 COMMENT ON VIEW analytics.subtask IS 'One row per subtask: what it is, how it stands, what it took.';
-COMMENT ON COLUMN analytics.subtask.failures IS 'Attempts that failed or whose work a gate refused.';
-COMMENT ON COLUMN analytics.subtask.losses IS 'Attempts whose worker was lost; they say nothing about the subtask.';
+COMMENT ON COLUMN analytics.subtask.status IS
+    'planned, ready, claimed, running, blocked, reported, parked, accepted, held, or split into others.';
+COMMENT ON COLUMN analytics.subtask.failures IS 'Attempts that failed, did not get on, or whose work was refused.';
+COMMENT ON COLUMN analytics.subtask.losses IS 'How often a worker was lost; that says nothing about the subtask.';
 COMMENT ON COLUMN analytics.subtask.estimated_seconds IS 'Median of the estimate that it was planned with.';
 COMMENT ON COLUMN analytics.subtask.worker_seconds IS 'From the worker''s first word to its last, over all attempts.';
 COMMENT ON COLUMN analytics.subtask.fraction IS 'Share that is done, 0 to 1; 0.99 until the gates have decided.';
+COMMENT ON COLUMN analytics.subtask.cost IS 'In US dollars, over all attempts that said it; NULL: unknown.';

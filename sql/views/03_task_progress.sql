@@ -46,7 +46,8 @@ work AS (
     SELECT
         subtask.task_id,
         present.phase,
-        count(*) FILTER (WHERE subtask.phase = present.phase) AS subtasks,
+        -- What was split is counted in its parts.
+        count(*) FILTER (WHERE subtask.phase = present.phase AND subtask.status <> 'split') AS subtasks,
         count(*) FILTER (WHERE subtask.phase = present.phase AND subtask.status = 'accepted') AS accepted,
         count(*) FILTER (
             WHERE subtask.phase = present.phase
@@ -56,11 +57,12 @@ work AS (
         sum(subtask.failures) AS failures,
         sum(subtask.losses) AS losses,
         sum(subtask.worker_seconds) AS worker_seconds,
+        sum(subtask.cost) AS cost,
         sum(subtask.estimated_seconds * subtask.fraction) FILTER (
-            WHERE subtask.phase = present.phase AND subtask.status <> 'held'
+            WHERE subtask.phase = present.phase AND subtask.status NOT IN ('held', 'split')
         ) AS weight_done,
         sum(subtask.estimated_seconds) FILTER (
-            WHERE subtask.phase = present.phase AND subtask.status <> 'held'
+            WHERE subtask.phase = present.phase AND subtask.status NOT IN ('held', 'split')
         ) AS weight
     FROM analytics.subtask
     JOIN present USING (task_id)
@@ -85,6 +87,7 @@ SELECT
     observation.problems_before,
     observation.problems_now,
     coalesce(work.worker_seconds, 0)::float8 AS worker_seconds,
+    work.cost,
     submitted.payload ->> 'branch' AS branch,
     submitted.occurred_at AS submitted_at,
     latest.reason
@@ -95,4 +98,6 @@ LEFT JOIN work USING (task_id);
 
 COMMENT ON VIEW analytics.task_progress IS 'One row per task; the counts are those of its present phase.';
 COMMENT ON COLUMN analytics.task_progress.percent IS 'Of the present phase, by estimated effort, held subtasks aside.';
+COMMENT ON COLUMN analytics.task_progress.cost IS
+    'In US dollars, over all attempts of all phases that said it; NULL: unknown.';
 COMMENT ON COLUMN analytics.task_progress.problems_now IS 'By the last observation; work since is not in it.';

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain import events as e
+from domain.evolution import evolve, fold
 from domain.ids import StreamId, TaskId
-from domain.lifecycle import evolve, fold
 
 TASK = TaskId("boto-1")
 SUBMITTED = e.TaskSubmitted(repository="/src", base_commit="a1", branch="pw/boto-1", options={})

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
 from domain import events as e
 from domain.brief import write_brief
 from domain.ids import SubtaskId
-from domain.lifecycle import AttemptNote, SubtaskState
 from domain.plan import Effort
 from domain.problem import Problem, Range, Suggestion
 from domain.scope import TaskScope
+from domain.task_state import AttemptNote, Blocker, SubtaskState
 
 IMPORT = Suggestion(message="Remove unused import: `os`", applicability="safe")
 
@@ -157,3 +158,71 @@ def test_a_long_list_is_cut_and_says_so() -> None:
 
 def test_a_problem_without_a_message_is_listed_all_the_same() -> None:
     assert brief(problem(3, "")).rstrip().endswith("- line 3: F401")
+
+
+# --- for whoever speaks to the service itself
+
+
+def served(*problems: Problem, of: SubtaskState | None = None, check: str = "") -> str:
+    return write_brief(of or subtask(), problems or (problem(3),), check=check, gates=(), report="")
+
+
+def test_who_speaks_to_the_service_hands_over_there() -> None:
+    page = served()
+
+    assert "MCP `submit_subtask`, over HTTP a message `completed`" in section(page, "How to hand over")
+    assert "within 600 seconds" in section(page, "How to hand over")
+    assert "JSON" not in page
+
+
+def test_where_nobody_knows_how_to_look_again_nothing_is_said_of_it() -> None:
+    page = served()
+
+    assert "## How to verify" not in page
+    assert "- The tool shows none of the problems below" in section(page, "Done when")
+
+
+def test_a_check_without_a_folder_of_one_s_own_is_run_at_the_root() -> None:
+    assert section(served(check="ruff check"), "How to verify").startswith("Run this at the root of the tree:")
+
+
+def test_a_long_list_promises_no_command_that_is_not_there() -> None:
+    assert served(*(problem(line) for line in range(1, 66))).endswith("\n\nAnd 5 more.\n")
+
+
+def test_time_that_was_granted_is_part_of_the_budget() -> None:
+    longer = msgspec.structs.replace(subtask(), extra_seconds=300.0)
+
+    assert "within 900 seconds" in brief(of=longer)
+    assert "within 900 seconds" in served(of=longer)
+
+
+def blocker(by: str = "", text: str = "", policy: e.BlockerPolicy = "ask") -> Blocker:
+    return Blocker(
+        number=1,
+        issue=e.ScopeClarification(question="Which one?"),
+        context="",
+        policy=policy,
+        detail="",
+        waits_for=None,
+        worker_id="w2",
+        epoch=1,
+        opened_at=datetime(2025, 1, 2, tzinfo=UTC),
+        answered_at=datetime(2025, 1, 3, tzinfo=UTC) if by else None,
+        text=text,
+        by=by,
+    )
+
+
+def test_what_was_answered_before_is_told_to_the_next() -> None:
+    page = brief(of=msgspec.structs.replace(subtask(), blockers=(blocker("ann", "the first"),)))
+
+    assert section(page, "What was answered before").endswith(": the first")
+
+
+def test_what_was_never_answered_is_not_told_as_an_answer() -> None:
+    closed = (blocker(), blocker("service", "the worker is gone"), blocker("ann"))
+
+    assert "What was answered" not in brief(of=msgspec.structs.replace(subtask(), blockers=closed))
+    given = blocker("service", "#2 has ended: go on", policy="answered")
+    assert "#2 has ended: go on" in brief(of=msgspec.structs.replace(subtask(), blockers=(given,)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -13,143 +12,39 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain import events as e
-from domain.errors import LifecycleError, NotClaimableError, NotReportedError, StaleLeaseError
-from domain.ids import StreamId, SubtaskId, TaskId, WorkerId
-from domain.lifecycle import (
-    ENDED,
-    LIVE,
-    Accept,
-    AttemptNote,
-    Claim,
-    Command,
-    Limits,
-    LoseWorker,
-    Reject,
-    Release,
-    Report,
-    SubtaskState,
-    TaskState,
-    claimable,
-    decide,
-    evolve,
-    fold,
-    more_to_come,
-    newly_ready,
-    unclaimable_reason,
+from domain.errors import (
+    AlreadyReportedError,
+    BehindError,
+    LifecycleError,
+    NotClaimableError,
+    NotReportedError,
+    StaleLeaseError,
+    UnknownSubtaskError,
 )
-from domain.plan import Effort
-from domain.scope import TaskScope
-
-TASK = TaskId("boto-7k3mq9xd")
-START = datetime(2025, 1, 2, tzinfo=UTC)
-LIMITS = Limits(attempts_max=3, losses_max=2)
-
-
-def name(number: int) -> SubtaskId:
-    return SubtaskId(f"{TASK}.{number}")
-
-
-def planned(*files: str, after: Sequence[int] = (), priority: int = 0, p50: float = 60.0) -> e.SubtaskPlanned:
-    return e.SubtaskPlanned(
-        phase=1,
-        title="E1",
-        reason="local edits",
-        scope=TaskScope(files=files, codes=("E1",)),
-        problems=(0,),
-        effort=Effort(p50=p50, p80=2 * p50, p95=3 * p50),
-        priority=priority,
-        depends_on=tuple(name(number) for number in after),
-    )
-
-
-class Story:
-    """A task as it is told: every decision becomes events, every event changes the state."""
-
-    def __init__(self, *plans: e.SubtaskPlanned) -> None:
-        self.recorded: list[e.RecordedEvent] = []
-        self._state: TaskState | None = None
-        self.say(e.TaskSubmitted(repository="/src/boto", base_commit="c0", branch="pw/boto", options={}))
-        self.say(e.PhaseStarted(phase=1, name="round 1"))
-        for number, plan in enumerate(plans, start=1):
-            self.say(plan, name(number))
-        self.let_go()
-
-    @property
-    def state(self) -> TaskState:
-        assert self._state is not None
-        return self._state
-
-    def subtask(self, number: int = 1) -> SubtaskState:
-        return self.state.subtasks[name(number)]
-
-    def say(
-        self, body: e.EventBody, stream: str = TASK, epoch: int | None = None, worker: WorkerId | None = None
-    ) -> None:
-        # One event a second, so that times can be told from their order.
-        now = START + timedelta(seconds=len(self.recorded))
-        event = e.Event(
-            task_id=TASK,
-            stream_id=StreamId(stream),
-            message_id=UUID(int=len(self.recorded)),
-            occurred_at=now,
-            body=body,
-            worker_id=worker,
-            lease_epoch=epoch,
-        )
-        position = len(self.recorded) + 1
-        self.recorded.append(e.RecordedEvent(event=event, version=position, position=position, recorded_at=now))
-        self._state = evolve(self._state, event)
-
-    def let_go(self) -> None:
-        for subtask in newly_ready(self.state):
-            self.say(e.SubtaskReady(), subtask)
-
-    def do(self, command: Command, limits: Limits = LIMITS) -> list[e.EventBody]:
-        decided = decide(self.state, command, limits)
-        for body, epoch, worker in decided:
-            self.say(body, command.subtask_id, epoch, worker)
-        self.let_go()
-        return [body for body, _, _ in decided]
-
-
-def claim(number: int = 1, worker: str = "w1") -> Claim:
-    return Claim(subtask_id=name(number), worker_id=WorkerId(worker), base_commit="c0")
-
-
-def report(message: e.WorkerMessage, number: int = 1, *, epoch: int = 1, worker: str = "w1") -> Report:
-    return Report(subtask_id=name(number), worker_id=WorkerId(worker), epoch=epoch, message=message)
-
-
-def done(number: int = 1, *, epoch: int = 1, worker: str = "w1") -> Report:
-    return report(e.Completed(), number, epoch=epoch, worker=worker)
-
-
-def lose(number: int = 1, *, epoch: int = 1, coordinator_gone: bool = False) -> LoseWorker:
-    return LoseWorker(subtask_id=name(number), epoch=epoch, reason="killed", coordinator_gone=coordinator_gone)
-
-
-def release(number: int = 1, *, epoch: int = 1) -> Release:
-    return Release(subtask_id=name(number), epoch=epoch, reason="paused")
-
-
-def accept(number: int = 1, *, epoch: int = 1, commit: str = "c1") -> Accept:
-    return Accept(subtask_id=name(number), epoch=epoch, commit=commit, files_changed=1)
-
-
-def reject(number: int = 1, *, epoch: int = 1) -> Reject:
-    return Reject(subtask_id=name(number), epoch=epoch, gate="scope", reason="changed b.py")
-
-
-def failed(error: str = "exit code 2", *, recoverable: bool = True) -> e.Failed:
-    return e.Failed(error=error, recoverable=recoverable)
-
-
-def told(*commands: Command, plans: Sequence[e.SubtaskPlanned] = (planned("a.py"),)) -> Story:
-    story = Story(*plans)
-    for command in commands:
-        story.do(command)
-    return story
-
+from domain.evolution import fold
+from domain.ids import StreamId, WorkerId
+from domain.lifecycle import Command, Judge, Report, Review, decide, late
+from domain.readiness import claimable, more_to_come, unclaimable_reason
+from domain.task_state import ENDED, LIVE, AttemptNote, TaskState
+from tests.domain.conftest import (
+    LIMITS,
+    QUESTION,
+    START,
+    TASK,
+    Story,
+    accept,
+    blocked,
+    claim,
+    done,
+    failed,
+    lose,
+    name,
+    planned,
+    reject,
+    release,
+    report,
+    told,
+)
 
 # --- claims
 
@@ -248,6 +143,20 @@ def test_the_most_urgent_goes_first_and_of_equals_the_longest() -> None:
     assert [subtask.id for subtask in claimable(story.state)] == [name(3), name(2), name(1)]
 
 
+def test_a_request_that_comes_again_is_given_nothing_else_while_it_holds_what_it_was_given() -> None:
+    request = UUID(int=7)
+    asked = [msgspec.structs.replace(claim(number), request_id=request) for number in (1, 2)]
+    story = told(asked[0], plans=[planned("a.py"), planned("b.py")])
+    assert story.subtask(1).request_id == request
+
+    with pytest.raises(NotClaimableError, match="the request was given #1 before"):
+        story.do(asked[1])
+
+    story.do(release(1))
+    story.do(asked[1])
+    assert story.subtask(2).status == "claimed"
+
+
 # --- the fence
 
 
@@ -273,7 +182,7 @@ def test_a_late_report_is_refused_and_told_who_holds_the_subtask_now() -> None:
 def test_a_report_after_the_end_is_refused() -> None:
     story = told(claim(), done(), accept())
 
-    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is held by nobody"):
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is accepted and held by nobody"):
         story.do(report(e.Completed(), epoch=1))
 
 
@@ -299,7 +208,96 @@ def test_an_epoch_that_never_was_is_refused(command: Command) -> None:
 def test_what_follows_is_said_in_the_name_of_the_holder() -> None:
     story = told(claim(worker="w9"))
 
-    assert decide(story.state, lose(), LIMITS) == [(e.LeaseExpired(reason="killed"), 1, "w9")]
+    assert decide(story.state, lose(), LIMITS) == [(e.LeaseExpired(reason="killed"), name(1), 1, "w9")]
+
+
+@pytest.mark.parametrize(
+    "message", [e.Started(), e.Progress(completed=1, total=2), done().message, blocked().message]
+)
+def test_after_its_last_word_a_worker_says_nothing_but_that_it_failed(message: e.WorkerMessage) -> None:
+    story = told(claim(), done())
+
+    with pytest.raises(AlreadyReportedError, match="#1 is completed already and waits for its verdict"):
+        story.do(report(message))
+    story.do(report(failed()))
+    assert story.subtask().failures == 1
+
+
+def test_there_is_nothing_to_decide_about_a_subtask_that_is_not_there() -> None:
+    with pytest.raises(UnknownSubtaskError, match=rf"there is no subtask {TASK}\.9"):
+        told().do(claim(9))
+
+
+# --- a worker that was lost is heard of again
+
+
+@pytest.mark.parametrize("message", [e.Started(), e.Progress(completed=1, total=2), e.Blocked(issue=QUESTION)])
+def test_a_lost_worker_that_speaks_has_its_subtask_again(message: e.WorkerMessage) -> None:
+    story = told(claim(), report(e.Started()), lose())
+
+    story.do(report(message))
+
+    subtask = story.subtask()
+    assert (subtask.worker_id, subtask.epoch, subtask.lost_worker, subtask.losses) == ("w1", 1, None, 1)
+    assert subtask.status in LIVE
+
+
+def test_a_lost_worker_s_result_counts_as_long_as_nobody_else_has_the_subtask() -> None:
+    story = told(claim(), lose(), done(), accept())
+
+    assert story.subtask().status == "accepted"
+
+
+def test_a_lost_worker_s_result_is_late_once_somebody_else_has_a_file_of_it() -> None:
+    story = told(claim(1), lose(1), claim(2, "w2"), plans=[planned("a.py"), planned("a.py", "b.py")])
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is ready and held by nobody"):
+        story.do(done(1))
+
+
+def test_the_same_worker_under_its_next_lease_is_not_its_former_self() -> None:
+    story = told(claim(), lose(), claim())
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over: it is held by w1 under epoch 2"):
+        story.do(done(epoch=1))
+
+
+@pytest.mark.parametrize(
+    "end", [lose(coordinator_gone=True), lose(clock="progress"), lose(clock="deadline"), release(), report(failed())]
+)
+def test_only_who_was_not_heard_of_can_come_back(end: Command) -> None:
+    story = told(claim(), report(e.Started()), end)
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over"):
+        story.do(done())
+
+
+def test_nobody_comes_back_to_a_subtask_that_is_held() -> None:
+    story = told(claim(), lose(), claim(), lose(epoch=2))
+
+    with pytest.raises(StaleLeaseError, match="it is held and held by nobody"):
+        story.do(done(epoch=2))
+
+
+def test_nobody_comes_back_to_a_task_that_is_over() -> None:
+    story = told(claim(), lose())
+    story.say(e.TaskCancelled(reason="not wanted"))
+
+    with pytest.raises(StaleLeaseError, match="epoch 1 of #1 is over"):
+        story.do(done())
+
+
+def test_what_comes_too_late_is_kept_under_its_own_lease_and_changes_nothing() -> None:
+    story = told(claim(worker="w1"), lose(), claim(worker="w2"))
+    before = story.state
+
+    [draft] = late(story.state, done(worker="w1"))
+    story.store([draft])
+
+    assert draft == (
+        e.LateReported(message=e.Completed(), holder="it is held by w2 under epoch 2"), name(1), 1, "w1",
+    )  # fmt: skip
+    assert story.state == before
 
 
 # --- how an attempt goes
@@ -329,7 +327,6 @@ def test_a_claim_to_be_done_is_not_the_end() -> None:
         ([], "claimed"),
         ([e.Started()], "running"),
         ([e.Blocked(issue=e.ScopeClarification(question="Which one?"))], "blocked"),
-        ([e.Completed(), e.Progress(completed=1, total=2)], "running"),
     ],
 )
 def test_there_is_no_verdict_on_work_that_nobody_says_is_done(
@@ -366,11 +363,9 @@ def test_every_attempt_that_came_to_nothing_leaves_a_note() -> None:
 
 
 def test_a_blocked_worker_that_gives_up_leaves_nothing_to_be_answered() -> None:
-    blocked = e.Blocked(issue=e.ScopeClarification(question="Which one?"))
+    story = told(claim(), blocked(), report(failed()))
 
-    story = told(claim(), report(blocked), report(failed()))
-
-    assert (story.subtask().status, story.subtask().issue) == ("ready", None)
+    assert (story.subtask().status, story.subtask().issue, story.subtask().open_blockers) == ("ready", None, ())
 
 
 def test_refused_work_counts_as_a_failed_attempt() -> None:
@@ -428,8 +423,7 @@ def test_a_new_attempt_begins_from_nothing() -> None:
 
 def test_worked_time_is_from_the_first_word_to_the_last_over_all_attempts() -> None:
     # One event a second. The first attempt started, blocked, failed; the second started, completed.
-    blocked = e.Blocked(issue=e.ScopeClarification(question="Which one?"))
-    story = told(claim(), report(e.Started()), report(blocked), report(failed()))
+    story = told(claim(), report(e.Started()), blocked(), report(failed()))
     assert story.subtask().worked_seconds == 2.0
 
     for command in (claim(), report(e.Started(), epoch=2), report(e.Completed(), epoch=2)):
@@ -530,6 +524,215 @@ def test_the_time_of_a_worker_lost_with_its_coordinator_counts_up_to_its_last_wo
     assert story.subtask().worked_seconds == 1.0
 
 
+def test_a_worker_that_does_not_get_on_has_failed_and_was_not_lost() -> None:
+    story = told(claim(), report(e.Started()), lose(clock="progress"), claim(), lose(epoch=2, clock="deadline"))
+
+    assert (story.subtask().failures, story.subtask().losses) == (2, 0)
+    assert story.do(claim()) != []
+    assert story.do(lose(epoch=3, clock="deadline"))[-1] == e.SubtaskHeld(reason="failed 3 times, last: killed")
+
+
+def test_the_time_of_a_worker_that_does_not_get_on_counts_to_the_end() -> None:
+    story = told(claim(), report(e.Started()))
+    story.wait(9)
+
+    story.do(lose(clock="deadline"))
+
+    assert story.subtask().worked_seconds == 10.0
+
+
+def test_the_next_worker_is_told_what_the_last_one_found() -> None:
+    story = told(claim(worker="w1"), report(failed("exit code 2")))
+
+    said = story.do(claim(worker="w2"))
+
+    assert said[1] == e.SubtaskReassigned(previous_worker="w1", previous_epoch=1, found="exit code 2")
+
+
+def test_a_worker_that_tries_again_itself_is_told_nothing() -> None:
+    story = told(claim(worker="w1"), report(failed("exit code 2")))
+
+    assert story.do(claim(worker="w1")) == [e.SubtaskClaimed(base_commit="c0")]
+
+
+def test_a_failed_subtask_rests_before_it_is_handed_out_again() -> None:
+    limits = msgspec.structs.replace(LIMITS, backoff_seconds=10.0)
+    story = told(claim(), limits=limits)
+
+    [_, retry] = story.do(report(failed()))
+
+    assert isinstance(retry, e.RetryScheduled)
+    assert 5.0 <= retry.after_seconds <= 10.0
+    assert story.subtask().status == "planned"
+    with pytest.raises(NotClaimableError, match="#1 is tried again at 00:00:"):
+        story.do(claim())
+    story.wait(10)
+    story.settle()
+    assert story.subtask().status == "ready"
+
+
+def test_what_is_handed_back_after_a_failure_does_not_rest_again() -> None:
+    limits = msgspec.structs.replace(LIMITS, backoff_seconds=10.0)
+    story = told(claim(), report(failed()), limits=limits)
+    story.wait(10)
+    story.settle()
+
+    story.do(claim())
+    story.do(release(epoch=2))
+
+    assert story.subtask().status == "ready"
+
+
+def test_work_that_nothing_is_held_against_is_taken_on_its_worker_s_word() -> None:
+    story = told(claim(), limits=msgspec.structs.replace(LIMITS, trusts=True), tree=False)
+
+    said = story.do(report(e.Completed(summary="all of it")))
+
+    assert said[-1] == e.SubtaskAccepted(commit="", files_changed=0, summary="all of it")
+    assert story.subtask().status == "accepted"
+
+
+# --- verdicts
+
+
+def gate(name_: str, *, passed: bool = True, blocking: bool = True) -> e.GateEvaluated:
+    return e.GateEvaluated(gate=name_, passed=passed, score=float(passed), blocking=blocking, detail="2 failed")
+
+
+def judge(*gates: e.GateEvaluated, commit: str = "c1", **how: object) -> Judge:
+    return Judge(subtask_id=name(1), epoch=1, gates=gates, commit=commit, **how)
+
+
+NEEDING_TESTS = msgspec.structs.replace(LIMITS, required_gates=("tests", "lint"))
+
+
+def test_a_gate_that_does_not_block_refuses_nothing() -> None:
+    story = told(claim(), done(), judge(gate("style", passed=False, blocking=False)))
+
+    assert story.subtask().status == "accepted"
+
+
+def test_work_waits_until_every_gate_that_it_needs_has_passed() -> None:
+    story = told(claim(), done(), judge(gate("tests")), limits=NEEDING_TESTS)
+    assert story.subtask().status == "reported"
+
+    story.do(judge(gate("lint")))
+
+    assert story.subtask().status == "accepted"
+
+
+def test_a_needed_gate_that_does_not_block_has_not_passed_where_it_failed() -> None:
+    story = told(claim(), done(), limits=NEEDING_TESTS)
+
+    story.do(judge(gate("tests"), gate("lint", passed=False, blocking=False)))
+
+    assert story.subtask().status == "reported"
+
+
+def test_of_a_gate_that_is_evaluated_twice_the_last_word_counts() -> None:
+    story = told(claim(), done(), judge(gate("tests")), limits=NEEDING_TESTS)
+
+    story.do(judge(gate("tests", passed=False, blocking=False), gate("lint")))
+
+    assert story.subtask().status == "reported"
+
+
+def test_a_gate_that_passed_for_an_earlier_attempt_says_nothing_about_this_one() -> None:
+    story = told(claim(), done(), judge(gate("tests")), release(), claim(), limits=NEEDING_TESTS)
+
+    assert story.subtask().gates == {}
+
+
+def test_work_on_another_head_has_to_be_merged_again() -> None:
+    plans = [planned("a.py"), planned("b.py")]
+    story = told(claim(1), claim(2, "w2"), done(1), done(2, worker="w2"), accept(1, commit="c1"), plans=plans)
+
+    with pytest.raises(BehindError, match="the head is c1, not c0: merge again") as behind:
+        story.do(Judge(subtask_id=name(2), epoch=1, commit="c2", head="c0"))
+    assert behind.value.head == "c1"
+
+
+def test_work_that_cannot_be_merged_is_handed_out_again_and_has_not_failed() -> None:
+    story = told(claim(), done())
+
+    said = story.do(judge(commit="", conflicts=("a.py",)))
+
+    assert isinstance(said[-1], e.SubtaskReleased)
+    assert (story.subtask().status, story.subtask().failures) == ("ready", 0)
+
+
+# --- reviews
+
+
+def review(reviewer: str, *, approve: bool = True, comment: str = "") -> Review:
+    return Review(subtask_id=name(1), epoch=1, reviewer=reviewer, approve=approve, comment=comment)
+
+
+TWO_REVIEWS = msgspec.structs.replace(LIMITS, reviews=2)
+
+
+def test_work_waits_for_as_many_reviews_as_it_needs() -> None:
+    story = told(claim(), done(), limits=TWO_REVIEWS)
+    assert story.do(judge()) == [e.ReviewRequested(reviews=2, commit="c1")]
+
+    story.do(review("w2"))
+    assert (story.subtask().status, story.subtask().in_review) == ("reported", True)
+    story.do(review("w3"))
+
+    # Its worker merges, and asks for the verdict again.
+    assert (story.subtask().status, story.subtask().in_review) == ("reported", False)
+    story.do(judge())
+    assert story.subtask().status == "accepted"
+
+
+def test_without_a_tree_the_last_review_is_the_verdict() -> None:
+    story = told(claim(), done(), judge(commit=""), review("w2"), review("w3"), limits=TWO_REVIEWS, tree=False)
+
+    assert story.subtask().status == "accepted"
+
+
+def test_a_reviewer_counts_once() -> None:
+    story = told(claim(), done(), judge(commit=""), review("w2"), review("w2"), limits=TWO_REVIEWS, tree=False)
+
+    assert (story.subtask().status, story.subtask().in_review) == ("reported", True)
+
+
+def test_reviews_are_asked_for_once_however_often_the_worker_asks() -> None:
+    story = told(claim(), done(), judge(), limits=TWO_REVIEWS)
+
+    assert story.do(judge()) == []
+
+
+def test_the_last_review_is_no_verdict_while_a_gate_is_missing() -> None:
+    limits = msgspec.structs.replace(TWO_REVIEWS, required_gates=("tests",), reviews=1)
+    story = told(claim(), done(), review("w2"), limits=limits, tree=False)
+    assert story.subtask().status == "reported"
+
+    story.do(judge(gate("tests"), commit=""))
+
+    assert story.subtask().status == "accepted"
+
+
+def test_work_that_a_reviewer_does_not_approve_has_failed() -> None:
+    story = told(claim(), done(), judge(), limits=TWO_REVIEWS)
+
+    said = story.do(review("w2", approve=False, comment="it only hides the warning"))
+
+    assert said[1] == e.SubtaskRejected(gate="review", reason="w2: it only hides the warning")
+    assert (story.subtask().status, story.subtask().failures, story.subtask().in_review) == ("ready", 1, False)
+
+
+def test_an_approval_is_for_the_attempt_that_it_was_given() -> None:
+    story = told(claim(), done(), judge(), review("w2"), report(failed()), claim(), limits=TWO_REVIEWS)
+
+    assert (story.subtask().reviews, story.subtask().in_review) == ({}, False)
+
+
+def test_there_is_no_review_of_work_that_nobody_says_is_done() -> None:
+    with pytest.raises(NotReportedError, match="#1 is claimed"):
+        told(claim()).do(review("w2"))
+
+
 # --- the task
 
 
@@ -595,7 +798,7 @@ def test_only_the_present_phase_s_subtasks_are_handed_out() -> None:
     story = told(plans=[planned("a.py")])
     story.say(e.PhaseStarted(phase=2, name="round 2"))
     story.say(msgspec.structs.replace(planned("a.py"), phase=2), name(2))
-    story.let_go()
+    story.settle()
 
     assert [subtask.id for subtask in story.state.in_phase()] == [name(2)]
     assert [subtask.id for subtask in claimable(story.state)] == [name(2)]
@@ -620,13 +823,13 @@ def test_a_phase_reaches_its_milestones_anew() -> None:
     assert story.state.milestone == 0
 
 
-def test_gates_are_noted_and_change_nothing() -> None:
+def test_gates_are_noted_and_change_nothing_else() -> None:
     story = told(claim())
-    before = story.state
+    before = story.subtask()
 
     story.say(e.GateEvaluated(gate="scope", passed=False, score=0.0), name(1), 1, WorkerId("w1"))
 
-    assert story.state == before
+    assert story.subtask() == msgspec.structs.replace(before, gates={"scope": False})
 
 
 # --- any course that events can take
@@ -653,34 +856,56 @@ class AnyCourse(RuleBasedStateMachine):
         self.failures = dict.fromkeys(self.epochs, 0)
         self.losses = dict.fromkeys(self.epochs, 0)
         self.holders: dict[int, str] = {}
+        #: Who was not heard of, and may come back.
+        self.missed: dict[int, str] = {}
+        self.asking: set[int] = set()
         self.reported: set[int] = set()
         self.accepted: set[int] = set()
         self.held: set[int] = set()
 
+    def is_taken(self, number: int) -> bool:
+        taken = {path for other in self.holders if other != number for path in PLANS[other - 1].scope.files}
+        return not taken.isdisjoint(PLANS[number - 1].scope.files)
+
     def free(self, number: int) -> bool:
         """Tell by the model whether the subtask can be claimed."""
         plan, over = PLANS[number - 1], self.accepted | self.held
-        taken = {path for other in self.holders for path in PLANS[other - 1].scope.files}
         return (
             number not in over
             and number not in self.holders
             and all(earlier in over for earlier in range(1, len(PLANS) + 1) if name(earlier) in plan.depends_on)
-            and taken.isdisjoint(plan.scope.files)
+            and not self.is_taken(number)
         )
 
     def holder(self, number: int) -> str:
-        return self.holders.get(number, "w1")
+        return self.holders.get(number) or self.missed.get(number, "w1")
+
+    def comes_back(self, command: Command, number: int) -> bool:
+        """Tell by the model whether a lost worker has its subtask again with this word."""
+        own = isinstance(command, Report) and self.missed.get(number) == command.worker_id
+        return own and not self.is_taken(number)
+
+    def refusal(self, command: Command, number: int, epoch: int) -> type[LifecycleError] | None:
+        """Tell by the model why a command is refused."""
+        stranger = isinstance(command, Report) and command.worker_id != self.holder(number)
+        if epoch != self.epochs[number] or stranger:
+            return StaleLeaseError
+        if number not in self.holders:
+            return None if self.comes_back(command, number) else StaleLeaseError
+        if isinstance(command, Judge) and number not in self.reported:
+            return NotReportedError
+        last_word = isinstance(command, Report) and isinstance(command.message, e.Failed)
+        if isinstance(command, Report) and number in self.reported and not last_word:
+            return AlreadyReportedError
+        return None
 
     def done_under_lease(self, command: Command, number: int, epoch: int) -> bool:
         """Do the command; tell whether it counted, and see to it that a refused one changes nothing."""
-        refusal: type[LifecycleError] | None = None
-        stranger = isinstance(command, Report) and command.worker_id != self.holder(number)
-        if number not in self.holders or epoch != self.epochs[number] or stranger:
-            refusal = StaleLeaseError
-        elif isinstance(command, Accept | Reject) and number not in self.reported:
-            refusal = NotReportedError
-        if refusal is None:
+        if (refusal := self.refusal(command, number, epoch)) is None:
             self.story.do(command)
+            if isinstance(command, Report):
+                self.holders[number] = command.worker_id
+                self.missed.pop(number, None)
             return True
         before = self.story.state
         with pytest.raises(refusal):
@@ -691,6 +916,7 @@ class AnyCourse(RuleBasedStateMachine):
     def let_go(self, number: int) -> None:
         del self.holders[number]
         self.reported.discard(number)
+        self.asking.discard(number)
 
     @rule(number=numbers, worker=st.sampled_from(["w1", "w2", "w3"]))
     def claim(self, number: int, worker: str) -> None:
@@ -698,6 +924,7 @@ class AnyCourse(RuleBasedStateMachine):
             self.story.do(claim(number, worker))
             self.epochs[number] += 1
             self.holders[number] = worker
+            self.missed.pop(number, None)
         else:
             before = self.story.state
             with pytest.raises(NotClaimableError):
@@ -710,27 +937,24 @@ class AnyCourse(RuleBasedStateMachine):
         # Mostly the holder, else whoever that is.
         worker=st.sampled_from([None, None, None, "w1", "w2"]),
         message=st.sampled_from(
-            [
-                e.Started(),
-                e.Progress(completed=1, total=4),
-                e.Blocked(issue=e.ScopeClarification(question="Which one?")),
-                e.Completed(summary="done"),
-            ]
+            [e.Started(), e.Progress(completed=1, total=4), e.Blocked(issue=QUESTION), e.Completed(summary="done")]
         ),
     )
     def report(self, number: int, off: int, worker: str | None, message: e.WorkerMessage) -> None:
         epoch = self.epochs[number] + off
         command = report(message, number, epoch=epoch, worker=worker or self.holder(number))
         if self.done_under_lease(command, number, epoch):
+            self.asking.discard(number)
             if isinstance(message, e.Completed):
                 self.reported.add(number)
-            else:
-                self.reported.discard(number)
+            elif isinstance(message, e.Blocked):
+                self.asking.add(number)
 
     @rule(number=numbers)
     def finish(self, number: int) -> None:
         epoch = self.epochs[number]
         if self.done_under_lease(done(number, epoch=epoch, worker=self.holder(number)), number, epoch):
+            self.asking.discard(number)
             self.reported.add(number)
 
     @rule(number=numbers, off=epochs_off, refused=st.booleans())
@@ -739,25 +963,39 @@ class AnyCourse(RuleBasedStateMachine):
         own = report(failed(), number, epoch=epoch, worker=self.holder(number))
         command = reject(number, epoch=epoch) if refused else own
         if self.done_under_lease(command, number, epoch):
-            self.let_go(number)
-            self.failures[number] += 1
-            if self.failures[number] == LIMITS.attempts_max:
-                self.held.add(number)
+            self.count_failure(number)
+
+    def count_failure(self, number: int) -> None:
+        self.let_go(number)
+        self.failures[number] += 1
+        if self.failures[number] == LIMITS.attempts_max:
+            self.held.add(number)
 
     @rule(number=numbers, off=epochs_off, coordinator_gone=st.booleans())
     def lose(self, number: int, off: int, coordinator_gone: bool) -> None:
         epoch = self.epochs[number] + off
         command = lose(number, epoch=epoch, coordinator_gone=coordinator_gone)
         if self.done_under_lease(command, number, epoch):
-            self.let_go(number)
             self.losses[number] += not coordinator_gone
-            if self.losses[number] == LIMITS.losses_max:
+            if self.losses[number] >= LIMITS.losses_max and not coordinator_gone:
                 self.held.add(number)
+            elif not coordinator_gone:
+                self.missed[number] = self.holders[number]
+            self.let_go(number)
+
+    @rule(number=numbers, off=epochs_off, clock=st.sampled_from(["progress", "deadline"]))
+    def run_out(self, number: int, off: int, clock: e.LeaseClock) -> None:
+        epoch = self.epochs[number] + off
+        if self.done_under_lease(lose(number, epoch=epoch, clock=clock), number, epoch):
+            self.count_failure(number)
 
     @rule(number=numbers, off=epochs_off)
     def release(self, number: int, off: int) -> None:
         epoch = self.epochs[number] + off
         if self.done_under_lease(release(number, epoch=epoch), number, epoch):
+            if number in self.asking:
+                # Nobody is there to answer.
+                self.held.add(number)
             self.let_go(number)
 
     @rule(number=numbers, off=epochs_off)
@@ -796,8 +1034,11 @@ class AnyCourse(RuleBasedStateMachine):
         }
 
     @invariant()
-    def what_waits_for_its_verdict_is_the_model_s(self) -> None:
-        assert {number for number in self.epochs if self.story.subtask(number).status == "reported"} == self.reported
+    def who_waits_for_a_verdict_or_an_answer_is_the_model_s(self) -> None:
+        subtasks = {number: self.story.subtask(number) for number in self.epochs}
+        assert {number for number, subtask in subtasks.items() if subtask.status == "reported"} == self.reported
+        assert {number for number, subtask in subtasks.items() if subtask.status == "blocked"} == self.asking
+        assert {number for number, subtask in subtasks.items() if subtask.open_blockers} == self.asking
 
     @invariant()
     def the_events_alone_give_the_same_state(self) -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
-from domain.lifecycle import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
 from domain.plan import Effort
 from domain.progress import Eta, eta, progress
 from domain.scope import TaskScope
+from domain.task_state import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
 
 LAW = settings(deadline=None, max_examples=40)
 
@@ -60,6 +60,11 @@ def subtask(
         started_at=START if status in ("running", "blocked") else None,
         worked_seconds=worked_seconds,
     )
+
+
+def split(number: int, *, into: Collection[int], p50: float = 100.0) -> SubtaskState:
+    parts = tuple(SubtaskId(f"{TASK}.{part}") for part in into)
+    return msgspec.structs.replace(subtask(number, "split", p50=p50), split_into=parts)
 
 
 def task(*subtasks: SubtaskState) -> TaskState:
@@ -142,6 +147,17 @@ def test_a_phase_without_subtasks_is_complete() -> None:
     assert percent() == 100.0
 
 
+def test_what_was_split_counts_in_its_parts() -> None:
+    whole = split(1, into=(2, 3), p50=9000.0)
+
+    assert percent(whole, subtask(2, "accepted"), subtask(3)) == 50.0
+    assert percent(whole, subtask(2, "accepted"), subtask(3, "accepted")) == 100.0
+
+
+def test_what_is_parked_is_still_to_come() -> None:
+    assert percent(subtask(1, "accepted"), subtask(2, "parked")) == 50.0
+
+
 def test_a_phase_of_which_a_part_was_given_up_is_not_complete() -> None:
     assert percent(subtask(1, "accepted"), subtask(2, "held")) == 99.9
 
@@ -166,8 +182,9 @@ def test_every_subtask_is_counted_once() -> None:
 
     measured = progress(task(*everything), START, 2)
 
-    assert (measured.waiting, measured.live, measured.accepted, measured.held) == (2, 4, 1, 1)
-    assert measured.total == 8
+    # What was split is counted in its parts.
+    assert (measured.waiting, measured.live, measured.accepted, measured.held) == (3, 4, 1, 1)
+    assert measured.total == 9
 
 
 @LAW
@@ -182,7 +199,7 @@ def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState, 
 @LAW
 @given(tasks())
 def test_percent_is_100_exactly_when_everything_is_accepted(state: TaskState) -> None:
-    everything = all(found.status == "accepted" for found in state.subtasks.values())
+    everything = all(found.status in ("accepted", "split") for found in state.subtasks.values())
 
     assert (progress(state, START, 1).percent == 100.0) == everything
 
@@ -190,7 +207,7 @@ def test_percent_is_100_exactly_when_everything_is_accepted(state: TaskState) ->
 @LAW
 @given(tasks(), st.data())
 def test_percent_never_falls_when_work_is_accepted(state: TaskState, data: st.DataObject) -> None:
-    open_ones = [found for found in state.subtasks.values() if found.status != "held"]
+    open_ones = [found for found in state.subtasks.values() if found.status not in ("held", "split")]
     if not open_ones:
         return
     accepted = msgspec.structs.replace(data.draw(st.sampled_from(open_ones)), status="accepted")
@@ -261,6 +278,13 @@ def test_what_is_accepted_keeps_nobody_waiting() -> None:
     estimate = ends(subtask(1, "accepted"), subtask(2, spread=SURE, after=[1]))
 
     assert estimate.p50 == pytest.approx(100.0, rel=0.1)
+
+
+def test_what_depends_on_a_split_subtask_waits_for_its_parts() -> None:
+    parts = [subtask(2, spread=SURE), subtask(3, spread=SURE)]
+    after = subtask(4, spread=SURE, after=[1])
+
+    assert ends(split(1, into=(2, 3)), *parts, after, workers=3).p50 == pytest.approx(200.0, rel=0.1)
 
 
 def test_a_task_that_takes_longer_than_estimated_is_believed_more_and_more() -> None:

@@ -32,7 +32,7 @@ json_values = st.recursive(
 )
 
 
-def values(declared: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - one arm per kind of type
+def values(declared: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911, PLR0912 - one arm per kind of type
     match declared:
         case mi.NoneType():
             return st.none()
@@ -44,6 +44,10 @@ def values(declared: mi.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 
             return floats
         case mi.StrType():
             return texts
+        case mi.UUIDType():
+            return st.uuids()
+        case mi.LiteralType(values=literals):
+            return st.sampled_from(literals)
         case mi.AnyType():
             return json_values
         case mi.VarTupleType(item_type=item):

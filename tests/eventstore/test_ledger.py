@@ -178,6 +178,37 @@ async def test_sending_again_what_is_stored_is_no_conflict_of_versions(ledger: L
     assert receipt.status == "duplicate"
 
 
+async def test_an_append_at_the_last_position_of_its_task_passes(ledger: Ledger, new_event: NewEvent) -> None:
+    [first] = await ledger.append([new_event("tree-1")], at=0)
+    # Another task's events in between change nothing.
+    await ledger.append([new_event("other-1")])
+    [second] = await ledger.append([new_event("tree-1.1")], at=first.position)
+    assert statuses([first, second]) == ["created", "created"]
+
+
+@pytest.mark.parametrize("at", [0, 2, 3])
+async def test_an_append_at_another_position_than_the_last_stores_nothing_of_the_call(
+    ledger: Ledger, new_event: NewEvent, at: int
+) -> None:
+    event = new_event("tree-1.1")
+    await ledger.append([event])
+    with pytest.raises(VersionConflictError, match=rf"^tree-1 is at position 1, not {at}$"):
+        await ledger.append([new_event("tree-1.2"), new_event("tree-1.1")], at=at)
+    assert await stored(ledger) == [event]
+
+
+async def test_an_append_at_a_position_of_an_unknown_task_is_refused(ledger: Ledger, new_event: NewEvent) -> None:
+    with pytest.raises(VersionConflictError, match=r"^tree-1 is at position 0, not 5$"):
+        await ledger.append([new_event()], at=5)
+
+
+async def test_a_decision_without_a_position_can_come_between(ledger: Ledger, new_event: NewEvent) -> None:
+    [first] = await ledger.append([new_event()], at=0)
+    [second] = await ledger.append([new_event()])
+    with pytest.raises(VersionConflictError, match=rf"^tree-1 is at position {second.position}, not "):
+        await ledger.append([new_event()], at=first.position)
+
+
 async def test_a_version_cannot_be_expected_of_a_stream_that_gets_nothing(
     ledger: Ledger, new_event: NewEvent
 ) -> None:
@@ -221,6 +252,44 @@ async def test_a_read_starts_behind_the_position_that_is_given(ledger: Ledger, n
     receipts = await ledger.append([new_event() for _ in range(4)])
     records = await ledger.read_task(TASK, after=receipts[1].position)
     assert [record.position for record in records] == [receipt.position for receipt in receipts[2:]]
+
+
+async def test_a_read_gives_no_more_than_asked_for_the_first_ones_first(ledger: Ledger, new_event: NewEvent) -> None:
+    receipts = await ledger.append([new_event() for _ in range(5)])
+    records = await ledger.read_task(TASK, after=receipts[0].position, limit=2)
+    assert [record.position for record in records] == [receipts[1].position, receipts[2].position]
+
+
+async def test_pages_of_a_task_make_the_whole_of_it(ledger: Ledger, new_event: NewEvent) -> None:
+    await ledger.append([new_event(f"tree-1.{number}") for number in range(7)])
+    pages, after = [], 0
+    while page := await ledger.read_task(TASK, after=after, limit=3):
+        pages.append(page)
+        after = page[-1].position
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert [record for page in pages for record in page] == await ledger.read_task(TASK)
+
+
+async def test_a_message_is_found_by_its_id_in_whichever_stream_it_is(ledger: Ledger, new_event: NewEvent) -> None:
+    events = [new_event("tree-1"), new_event("tree-1.2", worker="w1", epoch=3), new_event("tree-1.1")]
+    await ledger.append(events)
+    found = await ledger.find_message(TASK, events[1].message_id)
+    assert found == (await ledger.read_task(TASK))[1]
+
+
+async def test_another_task_s_message_is_not_found(ledger: Ledger, new_event: NewEvent) -> None:
+    event = new_event("other-1")
+    await ledger.append([event])
+    assert await ledger.find_message(TASK, event.message_id) is None
+
+
+async def test_of_a_message_with_two_contents_the_stored_one_is_found(ledger: Ledger, new_event: NewEvent) -> None:
+    event = new_event()
+    await ledger.append([event])
+    await ledger.append([msgspec.structs.replace(event, body=Started())])
+    found = await ledger.find_message(TASK, event.message_id)
+    assert found is not None
+    assert found.event == event
 
 
 async def test_an_unknown_task_has_no_events(ledger: Ledger) -> None:

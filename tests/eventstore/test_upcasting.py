@@ -20,7 +20,7 @@ from eventstore.ledger import Ledger
 
 Connect = Callable[[], Awaitable[psycopg.AsyncConnection[TupleRow]]]
 
-#: Records as they were stored and read by release 0.1, one or more of every type.
+#: Records as they were stored and read by the releases that brought their shapes, one or more of every type.
 STORED = Path(__file__).with_name("stored_events.jsonl")
 
 

@@ -102,11 +102,11 @@ def test_of_the_ledger_the_service_may_insert_and_select_and_nothing_else(databa
     with psycopg.connect(database_url) as connection:
         granted = connection.execute(
             "SELECT DISTINCT privilege_type FROM information_schema.role_table_grants"
-            " WHERE grantee = 'pw_service' AND table_schema <> 'service' ORDER BY 1"
+            " WHERE grantee = 'pw_service' AND table_schema NOT IN ('service', 'projection') ORDER BY 1"
         ).fetchall()
         by_column = connection.execute(
             "SELECT DISTINCT privilege_type FROM information_schema.role_column_grants"
-            " WHERE grantee = 'pw_service' AND table_schema <> 'service' ORDER BY 1"
+            " WHERE grantee = 'pw_service' AND table_schema NOT IN ('service', 'projection') ORDER BY 1"
         ).fetchall()
     assert granted == by_column == [("INSERT",), ("SELECT",)]
 

@@ -128,6 +128,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     required_gates: tuple[str, ...] = ()
     #: Approvals by other workers that work needs.
     reviews: int = 0
+    #: Whether gates look at finished work.
+    gated: bool = True
+    #: Live leases at once; None: no limit.
+    leases_max: int | None = None
     #: Whether work is accepted on its worker's word: there is neither a tree nor a gate to hold it against.
     trusts: bool = False
     #: Whether somebody looks at the tree again after a phase; else the task ends with it.
@@ -165,7 +169,7 @@ def decide(state: TaskState, command: Command, limits: Limits) -> list[Draft]:
 def _decide(state: TaskState, subtask: SubtaskState, command: Command, limits: Limits) -> list[Draft]:
     match command:
         case Claim():
-            return _claim(state, subtask, command)
+            return _claim(state, subtask, command, limits)
         case Answer():
             return _under(subtask, answer(state, subtask, _answered(command), command.problem_paths))
         case Report():
@@ -221,9 +225,13 @@ def _under(subtask: SubtaskState, bodies: Sequence[tuple[e.EventBody, str]]) -> 
 # --- claims ---------------------------------------------------------------------------------------------
 
 
-def _claim(state: TaskState, subtask: SubtaskState, command: Claim) -> list[Draft]:
+def _claim(state: TaskState, subtask: SubtaskState, command: Claim, limits: Limits) -> list[Draft]:
     if (reason := unclaimable_reason(state, subtask)) is not None:
         raise NotClaimableError(reason)
+    if limits.leases_max is not None:
+        live = sum(other.status in LIVE for other in state.subtasks.values())
+        if live >= limits.leases_max:
+            raise NotClaimableError(f"{state.id} has {live} leases, the most that it may have at once")
     if (given := _given_to(state, command.request_id)) is not None:
         raise NotClaimableError(f"the request was given {short(given.id)} before")
     claimed = e.SubtaskClaimed(base_commit=command.base_commit, request_id=command.request_id)
@@ -259,14 +267,23 @@ def _report(state: TaskState, subtask: SubtaskState, command: Report, limits: Li
         case e.Started() | e.Progress() | e.Completed():
             closed = _closed(subtask.open_blockers, "the worker went on by itself")
             bodies += [(body, subtask.id) for body in closed]
-            if isinstance(message, e.Completed) and limits.trusts:
-                bodies.append((e.SubtaskAccepted(commit="", files_changed=0, summary=message.summary), subtask.id))
+            if isinstance(message, e.Completed):
+                bodies += [(body, subtask.id) for body in _without_gates(state, message, limits)]
         case _:
             assert_never(message)
     return [
         Draft(body, stream, command.epoch, command.worker_id) if stream == subtask.id else Draft(body, stream)
         for body, stream in bodies
     ]
+
+
+def _without_gates(state: TaskState, message: e.Completed, limits: Limits) -> list[e.EventBody]:
+    """Say what follows from finished work that no gate will look at."""
+    if limits.trusts:
+        return [e.SubtaskAccepted(commit="", files_changed=0, summary=message.summary)]
+    if limits.reviews and not limits.gated and not state.head:
+        return [e.ReviewRequested(reviews=limits.reviews)]
+    return []
 
 
 def _closed(blockers: Sequence[Blocker], text: str) -> list[e.EventBody]:

@@ -11,7 +11,9 @@ from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.store import Store
 from api.service.workers import Workers
+from domain import events as e
 from domain.errors import LifecycleError
+from domain.events import RecordedEvent
 from domain.lease_clocks import Expiry, LeaseTimes, Outage, expiry
 from domain.lifecycle import LoseWorker
 from domain.readiness import newly_ready
@@ -46,6 +48,8 @@ _OUTAGES: LiteralString = """
     ORDER BY began_at
 """
 
+_SAID = (e.Started, e.Progress, e.Blocked, e.Completed)
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,7 +63,9 @@ class Leases:
         self._store = store
         self._clock = clock
         self._heard: dict[str, datetime] = {}
+        self._moved: dict[str, datetime] = {}
         self._unsaved: set[str] = set()
+        desks.listeners.append(self._listen)
         self._outages: Sequence[Outage] = ()
         self._swept_at: datetime | None = None
 
@@ -81,7 +87,19 @@ class Leases:
     def expiry(self, subtask: SubtaskState) -> Expiry | None:
         """Say when a lease is over unless its worker is heard of."""
         heard = self._heard.get(subtask.worker_id or "")
-        return expiry(subtask, heard, self.times, self._outages)
+        return expiry(subtask, heard, self.times, self._outages, moved_at=self._moved.get(subtask.id))
+
+    def _listen(self, _: Desk, record: RecordedEvent) -> None:
+        """Date what workers say by our clock: theirs may be hours off, and a lease must not end or last for that."""
+        event = record.event
+        if isinstance(event.body, _SAID) and event.worker_id is not None:
+            heard_at = min(record.recorded_at, self._clock.now())
+            self._heard[event.worker_id] = max(heard_at, self._heard.get(event.worker_id, heard_at))
+            self._moved[event.stream_id] = heard_at
+        elif isinstance(event.body, e.BlockerAnswered):
+            self._moved[event.stream_id] = record.recorded_at
+        elif isinstance(event.body, e.SubtaskClaimed | e.SubtaskAccepted | e.SubtaskHeld | e.SubtaskSplit):
+            self._moved.pop(event.stream_id, None)
 
     # --- what is done again and again ---
 

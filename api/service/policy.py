@@ -61,4 +61,6 @@ def limits_of(submitted: TaskSubmitted) -> Limits:
         trusts=not checked,
         looks_again=tool_of(submitted) is not None,
         cost_max=policy.cost_max,
+        gated=bool(submitted.repository or policy.gates or policy.required_gates),
+        leases_max=policy.leases_max,
     )

@@ -144,6 +144,8 @@ class Tasks:
     async def observe(self, task_id: str, request: ObservationRequest, report: bytes) -> Desk:
         """Take in a new look and give the task's desk; see `Services.observe`."""
         desk = await self._desks.get(TaskId(task_id))
+        # What the look waits for may have been stored by another process just now.
+        await desk.catch_up()
         state = desk.state
         _check_look(state, request.tree)
         policy = policy_of(state.submitted)
@@ -243,7 +245,8 @@ class Tasks:
         def deciding(state: TaskState) -> list[e.Event]:
             if state.status in ("completed", "cancelled", "archived"):
                 raise LifecycleError(f"{task_id} is {state.status} already")
-            drafts = _take_back(state, f"the task was cancelled: {reason}", desk)
+            why = f"the task was cancelled: {reason}"
+            drafts = [*_take_back(state, why, desk), *_without_answers(state, why)]
             return [desk.event(draft) for draft in (*drafts, Draft(e.TaskCancelled(reason=reason), state.id))]
 
         await desk.act(deciding)
@@ -257,6 +260,15 @@ def _take_back(state: TaskState, reason: str, desk: Desk) -> list[Draft]:
         if subtask.status in LIVE:
             drafts += decide(state, Release(subtask_id=subtask.id, epoch=subtask.epoch, reason=reason), desk.limits)
     return drafts
+
+
+def _without_answers(state: TaskState, reason: str) -> list[Draft]:
+    """Close the questions that nobody waits for any more."""
+    return [
+        Draft(e.BlockerAnswered(number=blocker.number, text=reason, action="give_up"), subtask.id)
+        for subtask in state.subtasks.values()
+        for blocker in subtask.open_blockers
+    ]
 
 
 def _same(desk: Desk, submitted: e.TaskSubmitted, report: bytes) -> Desk:

@@ -79,7 +79,15 @@ def test_each_sign_of_life_and_each_message_counts() -> None:
 
     story.do(PROGRESS)
 
-    assert over(story, heard=-5.0) == (60.0, "heartbeat")
+    assert over(story) == (60.0, "heartbeat")
+
+
+def test_what_was_heard_by_our_own_clock_counts_before_what_a_worker_s_clock_says() -> None:
+    story = going(STARTED)
+    story.wait(40)
+    story.do(PROGRESS)
+
+    assert over(story, heard=-5.0) == (55.0, "heartbeat")
 
 
 def test_a_blocked_worker_has_to_be_alive() -> None:

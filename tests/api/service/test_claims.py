@@ -131,6 +131,17 @@ async def test_a_task_has_no_more_leases_than_its_policy_allows(service: Service
     assert [reply is not None for reply in replies] == [True, True, False, False]
 
 
+async def test_two_processes_together_give_a_task_no_more_leases_either(open_service: Opening) -> None:
+    async with open_service() as one, open_service() as two:
+        task = await submit(one, files=8, leases_max=3)
+        await two.desks.get(task.id)  # type: ignore[arg-type]
+        workers = [Worker((one, two)[number % 2], f"w{number}") for number in range(8)]
+
+        replies = await asyncio.gather(*(worker.claim() for worker in workers))
+
+        assert len([reply for reply in replies if reply is not None]) == 3
+
+
 async def test_a_worker_may_ask_for_the_work_of_one_task_or_repository(service: Service) -> None:
     free, tree = await submit(service, files=1), await submit_tree(service, files=1)
 

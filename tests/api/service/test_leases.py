@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from api.schemas import HeartbeatRequest, HeldLease, ReleaseRequest
+from api.schemas import HeartbeatRequest, HeldLease, ReleaseRequest, StartedMessage
 from api.service.service import Service
 from domain.errors import StaleLeaseError
 from domain.events import ScopeClarification
+from domain.ids import TaskId
 from tests.api.service.conftest import ADMIN, Opening, SetClock, Worker, bad, good, submit, submit_tree
 
 
@@ -69,7 +70,7 @@ async def test_a_worker_that_another_process_hears_of_keeps_its_lease(open_servi
 
         await leader.leases.sweep()
 
-        assert (await worker.progress(1)).status == "created"
+        assert (await leader.subtasks(task.id)).subtasks[0].status == "running"
 
 
 async def test_a_worker_that_is_alive_and_does_not_move_has_failed(service: Service, clock: SetClock) -> None:
@@ -114,6 +115,36 @@ async def test_time_in_which_the_service_was_away_counts_on_no_clock(
         await service.leases.pulse()
         # Outages are dated by the database, whose clock the test cannot put forward.
         assert service.leases.outages
+        await service.leases.sweep()
+
+        assert (await service.subtasks(task.id)).subtasks[0].status == "running"
+
+
+async def test_the_first_sweep_after_an_outage_knows_of_it(service: Service, clock: SetClock) -> None:
+    task = await submit(service, files=1, time_budget_seconds=300.0)
+    await Worker(service, "w1").at_work()
+    began, ended = clock.now(), clock.now() + timedelta(seconds=3600)
+    # Another process has come back first, and has written it down.
+    await service.store.rows(
+        "INSERT INTO service.outage (began_at, ended_at) VALUES (%(began)s, %(ended)s)",
+        {"began": began, "ended": ended},
+    )
+    clock.forward(3600 + service.leases.times.silence - 5)
+
+    await service.leases.sweep()
+
+    assert (await service.subtasks(task.id)).subtasks[0].status == "running"
+
+
+async def test_a_run_of_its_own_that_has_slept_takes_no_worker_for_lost(
+    open_service: Opening, clock: SetClock
+) -> None:
+    async with open_service(only=TaskId("alone-1")) as service:
+        task = await submit(service, files=1, time_budget_seconds=300.0)
+        await Worker(service, "w1").at_work()
+        await service.leases.sweep()
+        clock.forward(3600)
+
         await service.leases.sweep()
 
         assert (await service.subtasks(task.id)).subtasks[0].status == "running"
@@ -208,3 +239,27 @@ async def test_who_works_in_a_shared_file_keeps_the_others_out(service: Service)
 
     assert first is not None
     assert await Worker(service, "w2").claim() is None
+
+
+async def test_a_worker_whose_clock_is_hours_behind_keeps_its_lease(service: Service, clock: SetClock) -> None:
+    await submit(service, files=1, time_budget_seconds=100_000.0)
+    worker = Worker(service, "w1")
+    await worker.claim()
+    behind = clock.now() - timedelta(hours=5)
+    await worker.say(worker.message(StartedMessage, occurred_at=behind))
+
+    await service.leases.sweep()
+
+    assert (await worker.progress(1)).status == "created"
+
+
+async def test_a_worker_whose_clock_is_hours_ahead_is_missed_all_the_same(service: Service, clock: SetClock) -> None:
+    task = await submit(service, files=1)
+    worker = Worker(service, "w1")
+    await worker.claim()
+    await worker.say(worker.message(StartedMessage, occurred_at=clock.now() + timedelta(hours=5)))
+    clock.forward(service.leases.times.silence + 1)
+
+    await service.leases.sweep()
+
+    assert (await service.subtasks(task.id)).subtasks[0].status == "ready"

@@ -26,6 +26,7 @@ from domain.errors import (
     ReportError,
     UnknownTaskError,
 )
+from domain.events import ScopeClarification
 from tests.api.service.conftest import ADMIN, Opening, Worker, good, report_of, submit, submit_tree
 
 TOOL = ToolSpec(name="flake8", argv=("flake8", "{files}"), format="flake8")
@@ -217,6 +218,16 @@ async def test_a_cancelled_task_takes_its_workers_leases(service: Service) -> No
     assert (await worker.complete()).code == "stale_lease"
     with pytest.raises(LifecycleError):
         await service.resume(task.id, "", ADMIN)
+
+
+async def test_a_cancelled_task_has_no_open_questions(service: Service) -> None:
+    task = await submit(service, files=1)
+    worker = await Worker(service, "w1").at_work()
+    await worker.block(ScopeClarification(question="why?"))
+
+    await service.cancel(task.id, "no longer wanted", ADMIN)
+
+    assert (await service.blockers(task.id, open_only=True)).blockers == ()
 
 
 async def test_a_restarted_service_goes_on_where_the_ledger_stands(open_service: Opening) -> None:

@@ -7,7 +7,7 @@ import pytest
 from api.schemas import ReviewRequest
 from api.service.service import Service
 from domain.errors import InvalidRequestError, NotReportedError
-from tests.api.service.conftest import ADMIN, Worker, bad, good, submit_tree
+from tests.api.service.conftest import ADMIN, SetClock, Worker, bad, good, submit, submit_tree
 
 
 async def test_work_whose_gates_have_passed_moves_the_head(service: Service) -> None:
@@ -116,3 +116,18 @@ async def test_nobody_reviews_his_own_work(service: Service) -> None:
 
     with pytest.raises(InvalidRequestError, match="somebody else has to review"):
         await service.review(worker.lease.subtask_id, review, ADMIN)
+
+
+async def test_work_without_a_tree_waits_for_its_reviews_alone(service: Service, clock: SetClock) -> None:
+    task = await submit(service, files=1, reviews=1)
+    worker = await Worker(service, "w1").at_work()
+    await worker.complete()
+    clock.forward(1000)
+    await service.leases.sweep()
+
+    verdict = await service.review(
+        worker.lease.subtask_id, ReviewRequest(reviewer="w2", lease_epoch=1, approve=True), ADMIN
+    )
+
+    assert verdict.outcome == "accepted"
+    assert (await service.task(task.id)).status == "completed"

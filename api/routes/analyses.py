@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from api.cli.planning.documents import AnalysisDocument, PlanDocument, analysis_document, plan_document
+from api.planning.documents import AnalysisDocument, PlanDocument, analysis_document, plan_document
 from api.routes.endpoint import HttpRequest, endpoint
 from api.routes.roles import PLANNERS
 from api.routes.uploads import TaskParameters, read_upload, upload_bodies

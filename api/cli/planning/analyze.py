@@ -9,10 +9,10 @@ import typer
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import Output, OutputFormat
-from api.cli.planning.documents import analysis_document
 from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
 from api.cli.planning.tables import analysis_tables, comparison_table
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
+from api.planning.documents import analysis_document
 from domain.analysis.analyze import analyse
 from domain.comparison import compare
 

@@ -10,12 +10,12 @@ import typer
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import Output, OutputFormat, strategy_named
-from api.cli.planning.documents import plan_document
 from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
 from api.cli.planning.tables import plan_tables
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
-from api.run.imports import imports_of
-from api.run.owners import CODEOWNERS, code_owners_of
+from api.planning.documents import plan_document
+from api.runner.imports import imports_of
+from api.runner.owners import CODEOWNERS, code_owners_of
 from domain.analysis.dependencies import DependencyAnalyzer
 from domain.analysis.group import Group
 from domain.analysis.imports import ImportGraph

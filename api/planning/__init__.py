@@ -1,0 +1,1 @@
+"""What an analysis and a plan are, as documents for programs."""

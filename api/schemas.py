@@ -309,6 +309,8 @@ class ObservationJob(Wire, frozen=True, kw_only=True, omit_defaults=False, tag_f
     tool: ToolSpec
     #: Then somebody else is asked.
     expires_at: datetime
+    #: Collects the accepted work; empty where there is no repository.
+    branch: str = ""
 
 
 ClaimReply = Lease | ObservationJob

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.tables import span, styled
-from api.run.attempt import describe_issue
+from domain.blockers import describe_issue
 from domain.ids import short
-from domain.lifecycle import LIVE, SubtaskState, TaskState
 from domain.progress import Progress, progress
+from domain.task_state import LIVE, SubtaskState, TaskState
 
 _BLOCKED_ROWS = 5
 #: The estimate of the end is a simulation; once a second is often enough for people.

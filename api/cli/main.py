@@ -7,13 +7,22 @@ from typing import Annotated
 
 import typer
 
+from api.cli.answer import answer
+from api.cli.doctor import doctor
+from api.cli.init import init
+from api.cli.keys import app as keys
 from api.cli.ledger.app import app as ledger
 from api.cli.migrate import migrate
 from api.cli.planning.analyze import analyze
 from api.cli.planning.decompose import decompose
+from api.cli.projections import projections
 from api.cli.psql import psql
+from api.cli.rebuild import rebuild
 from api.cli.run import run
+from api.cli.serve import serve
 from api.cli.status import status, watch
+from api.cli.submit import submit
+from api.cli.work import work
 
 app = typer.Typer(
     name="pw",
@@ -25,10 +34,19 @@ app = typer.Typer(
 app.command()(run)
 app.command()(analyze)
 app.command()(decompose)
+app.command()(serve)
+app.command()(submit)
+app.command()(work)
+app.command()(answer)
 app.command()(status)
 app.command()(watch)
+app.command()(projections)
+app.command()(rebuild)
 app.command()(migrate)
+app.command()(doctor)
+app.command()(init)
 app.command(context_settings={"ignore_unknown_options": True})(psql)
+app.add_typer(keys)
 app.add_typer(ledger)
 
 

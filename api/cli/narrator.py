@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 
 from api.cli.console import err
 from api.cli.tables import plan_table
-from api.run.journal import Journal
 from domain import events as e
-from domain.ids import short
-from domain.lifecycle import TaskState
+from domain.ids import TaskId, short
 from domain.plan import Plan
 from domain.readers.report import Report as ToolReport
+from domain.task_state import TaskState
+
+if TYPE_CHECKING:
+    from api.service.planning import Look, PhasePlan
+    from api.service.service import Service
 
 
 class Narrator:
     """Looks on at a run and says a line for each thing that a person would want to know."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._journal: Journal | None = None
+        self._state: Callable[[], TaskState | None] = lambda: None
         self._quiet = quiet
 
     def state(self) -> TaskState | None:
         """Give the task's present state; None before it is submitted."""
-        return self._journal.state if self._journal is not None else None
+        return self._state()
 
-    def follow(self, journal: Journal) -> None:
+    def begins(self, service: Service, task_id: TaskId) -> None:
         """Look on from now on."""
-        self._journal = journal
-        journal.on_change = self._changed
-        self._say(f"[bold]task {journal.state.id}[/]")
+
+        def state() -> TaskState | None:
+            desk = service.desks.resident(task_id)
+            return desk.state if desk is not None else None
+
+        self._state = state
+        service.courses.on_planned = self._looked
+        service.desks.listeners.append(lambda desk, record: self._heard(record) if desk.task_id == task_id else None)
+        self._say(f"[bold]task {task_id}[/]")
+
+    def _looked(self, state: TaskState, seen: Look, planned: PhasePlan | None) -> None:
+        self.observed(state.observations[-1], seen.report)
+        if planned is not None:
+            self.planned(planned.plan, state.observations[-1])
 
     def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
         """Say what the tool found, and what of it could not be read."""
         files = len({problem.path for problem in report.problems})
         codes = len(observation.codes)
         self._say(
-            f"{observation.tool}: {observation.problems:,} problems under {codes} codes in {files:,} files, "
-            f"{observation.targeted:,} of them for these workers"
+            f"{observation.tool or 'the tool'}: {observation.problems:,} problems under {codes} codes "
+            f"in {files:,} files, {observation.targeted:,} of them for these workers"
         )
         if report.damaged:
             first = report.damaged[0]
@@ -60,7 +77,8 @@ class Narrator:
         if plan.left_out:
             self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")
 
-    def _changed(self, event: e.Event) -> None:
+    def _heard(self, record: e.RecordedEvent) -> None:
+        event = record.event
         who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
         match event.body:
             case e.SubtaskAccepted(files_changed=changed):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from api.client.address import Address
 from domain.errors import UsageError
 from domain.planning.request import STRATEGIES, Strategy
 
@@ -21,6 +23,10 @@ class Output(StrEnum):
 DatabaseUrl = Annotated[
     str | None, typer.Option(envvar="PW_DATABASE_URL", help="Postgres 15 or later; default: an embedded one.")
 ]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option("--server", envvar="PW_SERVER", help="A service: http://HOST:PORT, https://HOST or unix:/PATH."),
+]
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")]
 
 
@@ -30,3 +36,13 @@ def strategy_named(name: str) -> Strategy:
         if strategy == name:
             return strategy
     raise UsageError(f"unknown strategy {name!r}: {', '.join(STRATEGIES)}")
+
+
+def address_of(server: str | None) -> Address:
+    """Give the address of the service that was named, with the key of `PW_API_KEY`.
+
+    Raises `UsageError` where none was.
+    """
+    if not server:
+        raise UsageError("say which service: --server or PW_SERVER")
+    return Address.of(server, os.environ.get("PW_API_KEY", ""))

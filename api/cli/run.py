@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,19 +16,20 @@ from api.cli.live import LiveView
 from api.cli.narrator import Narrator
 from api.cli.options import DatabaseUrl, Output, OutputFormat, strategy_named
 from api.cli.tables import codes_table, report_table
-from api.run.coordinator import GivenReport
-from api.run.options import RunOptions
-from api.run.session import NewRun, ResumedRun, Session
-from api.run.tool import Tool, command_tool, preset_tool
-from api.run.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
+from api.runner.look import GivenReport
+from api.runner.options import RunOptions
+from api.runner.tool import Tool, command_tool, preset_tool, tool_that_made
+from api.runner.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
 from domain.errors import ReportError, UsageError
-from domain.lifecycle import Limits
 from domain.planning.request import STRATEGIES
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 from projections.report import RunReport
+
+if TYPE_CHECKING:
+    from api.run.session import NewRun, ResumedRun
 
 
 def run(
@@ -73,6 +74,9 @@ def run(
 
     Your checkout is never touched without --apply: the result is on a branch pw/TASK.
     """
+    # What serves takes longer to load than the other verbs take altogether.
+    from api.run.session import NewRun, ResumedRun
+
     with one_line_errors():
         if resume is not None:
             _refuse_other_options(context)
@@ -87,7 +91,7 @@ def run(
                 jobs=jobs,
                 gates=tuple(gate or ()),
                 time_budget_seconds=time_budget,
-                limits=Limits(attempts_max=attempts),
+                attempts_max=attempts,
             )
             wanted = NewRun(path=path, options=options, given=given, apply=apply)
         folder = data_folder()
@@ -148,17 +152,11 @@ def _tool(
 
 def _tool_of(given: GivenReport, arguments: str) -> Tool:
     """Tell from a report how its tool is run again."""
-    # The paths do not matter here: only what the tool is called and which codes it looked for.
+    # Where the tree lies does not matter here: only what the tool is called and which codes it looked for.
     report = read(given.data, format=given.format, root="/")
-    names = {report.tool, report.format}
-    if "ruff" in names:
-        codes = sorted({problem.code for problem in report.problems if problem.code != "invalid-syntax"})
-        asked = f"--select {','.join(codes)}" if codes and not arguments else arguments
-        return preset_tool("ruff", asked)
-    for known in ("mypy", "cargo"):
-        if known in names:
-            return preset_tool(known, arguments)
-    raise ReportError(f"a report of {report.tool!r} does not say how to look again: add --tool or --tool-command")
+    if (tool := tool_that_made(report, arguments)) is None:
+        raise ReportError(f"a report of {report.tool!r} does not say how to look again: add --tool or --tool-command")
+    return tool
 
 
 def _worker(text: str | None, tool: Tool, *, shell: bool) -> WorkerSpec:
@@ -176,6 +174,8 @@ def _worker(text: str | None, tool: Tool, *, shell: bool) -> WorkerSpec:
 
 
 async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Output) -> RunReport:
+    from api.run.session import NewRun, Session
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -183,7 +183,7 @@ async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Outp
     clock = SystemClock()
     narrator = Narrator(quiet=output is Output.json and not err.is_terminal)
     view = LiveView(err, narrator.state, clock.now)
-    session = Session(url=url, folder=folder, clock=clock, observer=narrator, opened=narrator.follow, stop=stop)
+    session = Session(url=url, folder=folder, clock=clock, observer=narrator, stop=stop)
     with view.live if err.is_terminal else nullcontext():
         if isinstance(wanted, NewRun):
             return await session.start(wanted)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from api.schemas import TaskView
 from domain.ids import short
-from domain.lifecycle import TaskState
 from domain.plan import Plan
+from domain.task_state import TaskState
 from projections.report import RunReport
-from projections.tables import TaskProgress
+
+if TYPE_CHECKING:
+    # SQLModel takes longer to load than all the rest of a command.
+    from projections.tables import TaskProgress
 
 _ROWS_MAX = 40
 _STYLES = {
@@ -174,5 +178,25 @@ def tasks_table(tasks: Sequence[TaskProgress]) -> Table:
             f"{task.accepted}/{task.subtasks}",
             str(task.held),
             "" if task.problems_before is None else f"{task.problems_before} > {task.problems_now}",
+        )
+    return table
+
+
+def task_views_table(tasks: Sequence[TaskView]) -> Table:
+    """Show the tasks of a service."""
+    table = make_table(
+        "Tasks", "task", "state", "since (UTC)", "round", "done", "accepted", "held", "problems",
+        right=("round", "done", "accepted", "held", "problems"),
+    )  # fmt: skip
+    for task in tasks:
+        table.add_row(
+            task.id,
+            styled(task.status),
+            f"{task.submitted_at:%m-%d %H:%M}",
+            str(task.phase),
+            f"{task.percent:.0f}%",
+            f"{task.subtasks.get('accepted', 0)}/{sum(task.subtasks.values())}",
+            str(task.subtasks.get("held", 0)),
+            f"{task.problems:,}",
         )
     return table

@@ -1,1 +1,1 @@
-"""One run: observe, plan, hand out, check, merge, and again, until nothing is left or nothing moves."""
+"""`pw run`: a service of its own on a private socket, and a runner beside it, in one process."""

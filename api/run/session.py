@@ -1,47 +1,56 @@
-"""Opening a run: look before anything is touched, then hand over to the coordinator.
+"""One run: look before anything is touched, open the task, and work at it to its end.
 
-One coordinator drives a task at a time; a session-level advisory lock of the database sees to that, and is gone
-with the connection of a coordinator that was killed.
+A run is a service on a private socket and a runner beside it, in one process. One of them drives a task at a time; a
+session-level advisory lock of the database sees to that, and is gone with the connection of a run that was killed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import psycopg
 
-from api.run.coordinator import Coordinator, GivenReport, Observer, until_stopped
-from api.run.git import Repository
-from api.run.journal import Journal
-from api.run.options import RunOptions
-from api.run.process import Guardian
-from api.run.tool import check_installed, split_command
-from domain import events as e
+from api.client.address import Address
+from api.client.client import Client
+from api.run.find import find_task, processors
+from api.run.fitness import check_commands, check_gates, check_room, fit_repository
+from api.run.observer import Observer, RunWatcher
+from api.run.private import private_service
+from api.runner.git import Repository
+from api.runner.heartbeat import Heart
+from api.runner.look import GivenReport, Look, look
+from api.runner.options import RunOptions
+from api.runner.process import Guardian, WorkerHost
+from api.runner.runner import Runner, look_name
+from api.runner.stopping import until_stopped
+from api.runner.trees import Trees
+from api.runner.work import Shop
+from api.schemas import TaskRequest
+from api.service.desk import Desk
+from api.service.service import Service
 from domain.errors import (
     LedgerError,
     LifecycleError,
     ParallelWorkersError,
     RepositoryError,
-    ToolError,
+    ServiceError,
     UnknownTaskError,
 )
-from domain.experience import Experience
 from domain.ids import TaskId, new_task_id
-from domain.lifecycle import TaskState, fold
-from eventstore.artifacts import ArtifactStore
+from domain.task_state import OVER
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
-from eventstore.postgres.connection import Connection, unreachable
-from eventstore.tasks import LAST, pick_task
+from eventstore.postgres.connection import unreachable
 from eventstore.transfer.archive import TASK_LOCK
-from projections.co_change import co_change
-from projections.history import calibration
 from projections.report import RunReport, build_report
+
+#: How long the service may be away: it is in this process, so that only the database can be.
+_PATIENCE_SECONDS = 10.0
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,188 +76,193 @@ class Interrupted(ParallelWorkersError):  # noqa: N818 - it is no fault
     exit_code = 130
 
 
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class _Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What belongs to the task that is being run."""
+
+    service: Service
+    address: Address
+    client: Client
+    task_id: TaskId
+    repository: Repository
+    options: RunOptions
+    trees: Trees
 
 
 class Session:
     """What a run needs from outside: the database, the data folder, the clock, and somebody who looks on."""
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        folder: Path,
-        clock: Clock,
-        observer: Observer,
-        opened: Callable[[Journal], None],
-        stop: asyncio.Event,
-    ) -> None:
+    def __init__(self, *, url: str, folder: Path, clock: Clock, observer: Observer, stop: asyncio.Event) -> None:
         self._url = url
         self._runs = folder / "runs"
         self._clock = clock
         self._observer = observer
-        self._opened = opened
         self._stop = stop
 
-    async def start(self, run: NewRun) -> RunReport:
+    async def start(self, new: NewRun) -> RunReport:
         """Submit a task and run it to its end.
 
         Raises `ParallelWorkersError` with one line for each thing that a run cannot do without, before anything
         has changed; `Interrupted` where the user stops it.
         """
-        repository, prefix = await _fit_repository(run.path)
-        await _check_commands(run.options, repository.root)
+        repository, prefix = await fit_repository(new.path)
+        check_commands(new.options, repository.root)
         base = await repository.head()
-        await _check_room(repository, prefix, base)
+        await check_room(repository, prefix, base)
         task_id = new_task_id(repository.root.name, self._clock.entropy(8))
-        submitted = e.TaskSubmitted(
-            repository=str(repository.root),
-            prefix=prefix,
-            base_commit=base,
-            branch=f"pw/{task_id}",
-            options=run.options.to_payload(),
-        )
-        async with self._ledger() as (ledger, connection):
-            await _lock_task(connection, task_id)
-            journal = Journal(ledger, self._clock, run.options.limits)
-            await journal.submit(task_id, submitted)
-            return await self._drive(journal, ledger, connection, run.options, run.given, apply=run.apply)
+        async with self._opened(task_id, repository, new.options) as run:
+            self._observer.begins(run.service, task_id)
+            opened = await until_stopped(self._submit(run, prefix, base, new.given), self._stop)
+            if not opened:
+                await self._interrupt(run)
+            return await self._drive(run, apply=new.apply)
 
-    async def resume(self, run: ResumedRun) -> RunReport:
+    async def resume(self, resumed: ResumedRun) -> RunReport:
         """Take a task up where the ledger has it; one that is completed is only reported."""
-        async with self._ledger() as (ledger, connection):
-            task_id, state = await find_task(ledger, run.task)
+        async with Ledger.open(self._url, self._clock) as ledger:
+            task_id, state = await find_task(ledger, resumed.task)
             if state.status == "archived":
                 raise LifecycleError(f"{task_id} was {state.reason}: pw ledger import brings it back")
-            options = RunOptions.from_payload(state.submitted.options)
-            journal = Journal(ledger, self._clock, options.limits, state)
             if state.status in ("completed", "cancelled"):
-                self._opened(journal)
                 return build_report(await ledger.read_task(task_id), cores=processors())
-            repository = Repository(Path(state.submitted.repository))
-            if not repository.root.is_dir():
-                raise RepositoryError(f"the repository of {task_id} is gone: {repository.root}")
-            await _check_commands(options, repository.root)
-            await _lock_task(connection, task_id)
-            # Read again under the lock: another coordinator may have ended just now.
-            _, state = await find_task(ledger, task_id)
-            journal = Journal(ledger, self._clock, options.limits, state)
-            insist = state.status == "stalled"
-            await journal.take_over()
-            return await self._drive(journal, ledger, connection, options, None, apply=run.apply, insist=insist)
+        if state.submitted.served:
+            raise LifecycleError(f"{task_id} is handed out by a service: pw work --server URL --task {task_id}")
+        options = RunOptions.from_payload(state.submitted.options)
+        repository = Repository(Path(state.submitted.repository))
+        if not repository.root.is_dir():
+            raise RepositoryError(f"the repository of {task_id} is gone: {repository.root}")
+        check_commands(options, repository.root)
+        async with self._opened(task_id, repository, options) as run:
+            desk = await run.service.courses.take_over(task_id)
+            # The branch follows the ledger: a run that was killed may have left it behind.
+            await repository.set_branch(state.submitted.branch, desk.state.head)
+            self._observer.begins(run.service, task_id)
+            return await self._drive(run, apply=resumed.apply)
+
+    # --- what it runs in --------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _ledger(self) -> AsyncIterator[tuple[Ledger, Connection]]:
-        try:
-            connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        except psycopg.Error as error:
-            raise unreachable(error) from error
-        async with connection, Ledger.open(self._url, self._clock) as ledger:
-            yield ledger, connection
+    async def _opened(self, task_id: TaskId, repository: Repository, options: RunOptions) -> AsyncIterator[_Run]:
+        folder = self._runs / task_id
+        async with (
+            _locked(self._url, task_id),
+            private_service(self._url, self._clock, task_id) as (service, address),
+            Client.open(address, clock=self._clock, patience_seconds=_PATIENCE_SECONDS) as client,
+        ):
+            try:
+                with Guardian():
+                    yield _Run(
+                        service=service,
+                        address=address,
+                        client=client,
+                        task_id=task_id,
+                        repository=repository,
+                        options=options,
+                        trees=Trees(self._runs),
+                    )
+            finally:
+                # By what is there, not by what this process made: a killed run leaves its worktrees behind.
+                leftovers = await asyncio.to_thread(lambda: sorted(folder.glob("w*")))
+                await asyncio.shield(_remove(repository, leftovers))
 
-    async def _drive(
-        self,
-        journal: Journal,
-        ledger: Ledger,
-        connection: Connection,
-        options: RunOptions,
-        given: GivenReport | None,
-        *,
-        apply: bool,
-        insist: bool = False,
-    ) -> RunReport:
-        state = journal.state
-        repository = Repository(Path(state.submitted.repository))
-        coordinator = Coordinator(
-            repository=repository,
-            options=options,
-            journal=journal,
-            artifacts=ArtifactStore(connection),
-            folder=self._runs / state.id,
-            cores=processors(),
-            experience=Experience(
-                calibration=await calibration(connection, options.worker.name, cpu_bound=options.worker.cpu_bound),
-                co_change=await co_change(connection, state.submitted.repository),
-            ),
-            observer=self._observer,
+    # --- opening the task -------------------------------------------------------------------------------
+
+    async def _submit(self, run: _Run, prefix: str, base: str, given: GivenReport | None) -> None:
+        seen = await self._first_look(run, prefix, base, given)
+        options = run.options
+        request = TaskRequest(
+            report="",
+            name=run.repository.root.name,
+            format=seen.report.format,
+            tree=seen.tree,
+            tool=options.tool,
+            policy=options.policy(processors()),
+            options=options.to_payload(),
         )
-        self._opened(journal)
+        await run.client.submit(request, seen.data)
+
+    async def _first_look(self, run: _Run, prefix: str, base: str, given: GivenReport | None) -> Look:
+        tree = await run.trees.take(look_name(_name(1)), run.task_id, str(run.repository.root), base, alone=False)
+        seen = await look(run.options.tool, tree.path, prefix, base, repository=run.repository, given=given)
+        await check_gates(run.options.gates, tree.path, self._clock)
+        return seen
+
+    # --- working at it ----------------------------------------------------------------------------------
+
+    async def _drive(self, run: _Run, *, apply: bool) -> RunReport:
+        service, task_id = run.service, run.task_id
+        desk = await service.desks.get(task_id)
+        branch = desk.state.submitted.branch
+        await run.repository.set_branch(branch, desk.state.head)
+        watcher = RunWatcher()
         try:
-            with Guardian():
-                finished = await until_stopped(coordinator.run(given, insist=insist), self._stop)
-        except LedgerError as error:
-            raise LedgerError(f"{error}; nothing is lost: pw run --resume {state.id}") from error
+            finished = await until_stopped(self._work(run, desk, watcher), self._stop)
+        except (LedgerError, ServiceError) as error:
+            raise type(error)(f"{error}; nothing is lost: pw run --resume {task_id}") from error
         except ParallelWorkersError as error:
-            await _give_up(journal, str(error))
+            await service.courses.pause(task_id, str(error), take_back=True)
             raise
         if not finished:
-            await journal.pause("interrupted by the user")
-            raise Interrupted(f"interrupted; nothing is lost: pw run --resume {state.id}")
-        if apply and journal.state.status == "completed":
-            await repository.fast_forward(state.submitted.branch)
-        return build_report(await ledger.read_task(state.id), cores=processors())
+            await self._interrupt(run)
+        if apply and desk.state.status == "completed":
+            await run.repository.fast_forward(branch)
+        return build_report(await service.ledger.read_task(task_id), cores=processors())
+
+    async def _interrupt(self, run: _Run) -> NoReturn:
+        """Leave the task so that it can be taken up again, and say how."""
+        try:
+            await run.service.courses.pause(run.task_id, "interrupted by the user", take_back=True)
+        except UnknownTaskError as error:
+            raise Interrupted("interrupted before there was a task") from error
+        raise Interrupted(f"interrupted; nothing is lost: pw run --resume {run.task_id}")
+
+    async def _work(self, run: _Run, desk: Desk, watcher: RunWatcher) -> None:
+        with Heart(run.address, self._clock) as heart, WorkerHost() as host:
+            shop = Shop(
+                client=run.client,
+                clock=self._clock,
+                heart=heart,
+                host=host,
+                trees=run.trees,
+                worker=run.options.worker,
+                folder=self._runs,
+                watcher=watcher,
+            )
+            runner = Runner(shop, _name, task_id=run.task_id)
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(runner.run(_wanted(run.options, desk)))
+                desk.listeners.append(lambda _: runner.grow(_wanted(run.options, desk)))
+                await desk.wait_for(lambda state: state.status in OVER)
+                running.cancel()
 
 
-async def find_task(ledger: Ledger, fragment: str) -> tuple[TaskId, TaskState]:
-    """Find a task by its name or an unambiguous part of it; `last` is the newest.
-
-    Raises `UnknownTaskError` where there is none, or more than one.
-    """
-    task_id = pick_task(fragment, await ledger.find_tasks("" if fragment == LAST else fragment))
-    state = fold(await ledger.read_task(task_id))
-    if state is None:
-        raise UnknownTaskError(f"the ledger has no events of {task_id}")
-    return task_id, state
+def _name(number: int) -> str:
+    return f"w{number}"
 
 
-async def _fit_repository(path: Path) -> tuple[Repository, str]:
-    repository, prefix = await Repository.containing(path)
-    changed, _ = await repository.uncommitted()
-    if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        raise RepositoryError(
-            f"{repository.root} has uncommitted changes ({changed[0]}{more}): commit or stash them, "
-            "workers start from the last commit"
-        )
-    return repository, prefix
+def _wanted(options: RunOptions, desk: Desk) -> int:
+    """Say how many workers there are to be."""
+    plans = desk.state.decompositions
+    return options.jobs or (plans[-1].recommended_workers if plans else 1)
 
 
-async def _check_room(repository: Repository, prefix: str, base: str) -> None:
-    if prefix and not any(path.startswith(f"{prefix}/") for path in await repository.files(base)):
-        raise RepositoryError(f"{prefix} is not in the last commit of {repository.root}: workers would not have it")
-    if await repository.has_branch("pw"):
-        raise RepositoryError("the branch pw stands in the way of branches pw/TASK: rename it")
+async def _remove(repository: Repository, worktrees: Sequence[Path]) -> None:
+    for path in worktrees:
+        await repository.remove_worktree(path)
 
 
-async def _check_commands(options: RunOptions, root: Path) -> None:
-    check_installed(options.tool.argv, root, "the tool")
-    if options.worker.shell:
-        # The shell knows words of its own; whether the rest exists shows when it is run.
-        check_installed(["/bin/sh"], root, "the shell")
-    else:
-        check_installed(options.worker.argv, root, "the worker's command")
-    for command in options.gates:
-        argv = split_command(command)
-        if not argv:
-            raise ToolError("--gate is empty")
-        check_installed(argv, root, "the gate's command")
-
-
-async def _lock_task(connection: Connection, task_id: TaskId) -> None:
+@asynccontextmanager
+async def _locked(url: str, task_id: TaskId) -> AsyncIterator[None]:
+    """Hold a task alone; raises `LifecycleError` where another run has it."""
     try:
-        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (TASK_LOCK, task_id))
-        row = await cursor.fetchone()
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
     except psycopg.Error as error:
         raise unreachable(error) from error
-    if row is None or not row[0]:
-        raise LifecycleError(f"{task_id} is being run by another pw just now")
-
-
-async def _give_up(journal: Journal, reason: str) -> None:
-    """End a task that never came to work; one that did stays open, to be resumed."""
-    if not journal.state.decompositions:
-        await journal.record(e.TaskCancelled(reason=reason))
-    else:
-        await journal.pause(reason)
+    async with connection:
+        try:
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", (TASK_LOCK, task_id))
+            row = await cursor.fetchone()
+        except psycopg.Error as error:
+            raise unreachable(error) from error
+        if row is None or not row[0]:
+            raise LifecycleError(f"{task_id} is being run by another pw just now")
+        yield

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from api.schemas import Policy, ToolSpec
@@ -41,7 +42,7 @@ _BATCH_MAX = 1000
 #: How often other processes may be faster before a request is given up.
 _RACES_MAX = 100
 
-#: From these nothing follows for other subtasks.
+#: From these nothing follows for other subtasks, unless they say what they have cost.
 _QUIET = (
     e.SubtaskClaimed, e.SubtaskReassigned, e.Started, e.Progress, e.Completed, e.GateEvaluated, e.LateReported,
 )  # fmt: skip
@@ -60,6 +61,17 @@ class _Request:
     events: Sequence[e.Event] = ()
     #: Whether what follows by itself is looked for even where nothing was decided.
     settles: bool = False
+
+
+class _Decision(NamedTuple):
+    """What a batch comes to."""
+
+    #: Those that wait for the events.
+    going: list[_Request]
+    refused: list[tuple[_Request, ParallelWorkersError]]
+    events: list[e.Event]
+    #: After the events.
+    state: TaskState
 
 
 class Desk:
@@ -245,37 +257,50 @@ class Desk:
 
     async def _store(self, batch: Sequence[_Request]) -> None:
         """Decide, append, and decide again where another process was faster."""
+        up_to_date = False
         for _ in range(_RACES_MAX):
-            going, events, state = self._decide(batch)
-            if not events:
+            decision = self._decide(batch)
+            if decision.refused and not up_to_date:
+                # Another process may have stored what allows it: the ledger is asked before anybody is sent away.
+                up_to_date = True
+                if await self._has_moved():
+                    continue
+            _refuse(decision.refused)
+            if not decision.events:
+                _answer(decision.going, ())
                 return
             try:
-                receipts = await self._ledger.append(events, at=self._position)
+                receipts = await self._ledger.append(decision.events, at=self._position)
             except VersionConflictError:
                 await self.catch_up()
+                up_to_date = True
                 continue
             except (InvalidEventError, RepeatedMessageError):
-                if len(going) == 1:
+                if len(decision.going) == 1:
                     raise
-                for request in going:
+                for request in decision.going:
                     await self._carry_out([request])
                 return
             except LedgerError:
                 # Whether it is stored is not always known: the ledger has to say.
                 await self._forget()
                 raise
-            self._take_in(state, events, receipts)
-            _answer(going, receipts)
+            self._take_in(decision.state, decision.events, receipts)
+            _answer(decision.going, receipts)
             return
         raise LedgerError(f"{self.task_id} is changed by others faster than it can be decided on: try again")
 
-    def _decide(self, batch: Sequence[_Request]) -> tuple[list[_Request], list[e.Event], TaskState]:
-        """Let each request decide on what those before it leave.
+    async def _has_moved(self) -> bool:
+        """Read what the ledger has beyond the state; tell whether there was anything."""
+        before = self._position
+        await self.catch_up()
+        return self._position > before
 
-        Gives those that wait for events, these, and the state after them.
-        """
+    def _decide(self, batch: Sequence[_Request]) -> _Decision:
+        """Let each request decide on what those before it leave."""
         state = self.state
         going: list[_Request] = []
+        refused: list[tuple[_Request, ParallelWorkersError]] = []
         events: list[e.Event] = []
         for request in batch:
             if request.done.done():
@@ -283,18 +308,16 @@ class Desk:
             try:
                 request.events = request.deciding(state)
             except ParallelWorkersError as error:
-                request.done.set_exception(error)
+                refused.append((request, error))
                 continue
             for event in request.events:
                 state = evolve(state, event)
             going.append(request)
             events += request.events
-        if any(not isinstance(event.body, _QUIET) for event in events) or any(request.settles for request in going):
+        if any(not _is_quiet(event.body) for event in events) or any(request.settles for request in going):
             following, state = self._consequences(state, self.limits)
             events += following
-        if not events:
-            _answer(going, ())
-        return going, events, state
+        return _Decision(going, refused, events, state)
 
     def _consequences(self, state: TaskState, limits: Limits) -> tuple[list[e.Event], TaskState]:
         """List what follows by itself, and give the state after it.
@@ -351,6 +374,15 @@ def _fail(batch: Iterable[_Request], error: ParallelWorkersError) -> None:
     for request in batch:
         if not request.done.done():
             request.done.set_exception(error)
+
+
+def _is_quiet(body: e.EventBody) -> bool:
+    return isinstance(body, _QUIET) and getattr(body, "usage", None) is None
+
+
+def _refuse(refused: Iterable[tuple[_Request, ParallelWorkersError]]) -> None:
+    for request, error in refused:
+        request.done.set_exception(error)
 
 
 def _answer(going: Iterable[_Request], receipts: Sequence[e.Receipt]) -> None:

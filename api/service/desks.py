@@ -11,7 +11,7 @@ from api.service.desk import Desk
 from api.service.store import Store
 from domain.errors import UnknownTaskError
 from domain.events import RecordedEvent, TaskSubmitted
-from domain.ids import TaskId
+from domain.ids import SubtaskId, TaskId, task_of
 from domain.task_state import OVER
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
@@ -83,6 +83,13 @@ class Desks:
             opening = self._opening[task_id] = asyncio.create_task(self._open(task_id))
             opening.add_done_callback(lambda _: self._opening.pop(task_id, None))
         return await asyncio.shield(opening)
+
+    async def of_subtask(self, subtask_id: str) -> Desk:
+        """Give the desk of a subtask's task; the subtask may be one that another process has planned just now."""
+        desk = await self.get(task_of(subtask_id))
+        if SubtaskId(subtask_id) not in desk.state.subtasks:
+            await desk.catch_up()
+        return desk
 
     def new(self, task_id: TaskId) -> Desk:
         """Give a desk for a task that is still to be opened; it is kept from its first event on."""

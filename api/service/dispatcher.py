@@ -105,6 +105,7 @@ class Dispatcher:
             return lease
         if self._closing:
             return None
+        self._end_looks(request.worker_id)
         waiter = _Waiter(request, self._clock.now(), asyncio.get_running_loop().create_future())
         self._waiters[id(waiter)] = waiter
         if request.wait_seconds > 0.0:
@@ -221,7 +222,9 @@ class Dispatcher:
         try:
             await desk.command(claim)
         except LifecycleError:
-            # Another process was faster.
+            # Another process was faster, and may have given something to the same request.
+            if (given := self._again(request)) is not None and not waiter.reply.done():
+                waiter.reply.set_result(given)
             self.wake()
             return False
         except ParallelWorkersError as error:
@@ -318,6 +321,7 @@ class Dispatcher:
                 commit=state.head,
                 tool=tool,
                 expires_at=expires_at,
+                branch=state.submitted.branch,
             )
             self.on_given(job)
             seeing.reply.set_result(job)
@@ -332,6 +336,11 @@ class Dispatcher:
         """Give the worker that was asked to look at a task's tree."""
         look = self._looks.get(task_id)
         return look.worker_id if look else None
+
+    def _end_looks(self, worker_id: str) -> None:
+        """Ask again for looks of a worker that asks for work: it looks at nothing now, however that has ended."""
+        for task_id in [task_id for task_id, look in self._looks.items() if look.worker_id == worker_id]:
+            self.let_go_of_look(task_id)
 
     def let_go_of_look(self, task_id: TaskId) -> None:
         """Have somebody else asked: the look came to nothing."""

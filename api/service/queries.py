@@ -12,7 +12,7 @@ from api.service.store import Store
 from api.service.views import blocker_view, subtask_view, task_view
 from api.streams.frames import view_of
 from domain.errors import InvalidRequestError, UnknownSubtaskError, UnknownTaskError
-from domain.ids import SubtaskId, TaskId, task_of
+from domain.ids import SubtaskId, TaskId
 from domain.task_state import SubtaskState, TaskStatus
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
@@ -108,7 +108,7 @@ class Queries:
     async def subtask(self, subtask_id: str) -> tuple[Desk, SubtaskState]:
         """Find a subtask; raises `UnknownSubtaskError` where there is none."""
         try:
-            desk = await self._desks.get(task_of(subtask_id))
+            desk = await self._desks.of_subtask(subtask_id)
         except UnknownTaskError as error:
             raise UnknownSubtaskError(f"there is no subtask {subtask_id}") from error
         if (subtask := desk.state.subtasks.get(SubtaskId(subtask_id))) is None:

@@ -314,11 +314,19 @@ class Service:
     async def _readable(self, subtask_id: str, principal: Principal) -> tuple[Desk, SubtaskState]:
         """Find a subtask for somebody who may see it: a worker, what one of its workers holds or held."""
         desk, subtask = await self._queries.subtask(subtask_id)
-        if principal.role == "worker":
-            workers = {note.worker_id for note in subtask.history} | {subtask.last_worker or ""}
-            if not any([await self.workers.belongs_to(worker, principal) for worker in workers if worker]):
-                raise NotYoursError(f"{subtask_id} is no subtask of a worker of yours")
+        if principal.role != "worker" or await self._had_by(subtask, principal):
+            return desk, subtask
+        # Another process may have given it the lease just now.
+        await desk.catch_up()
+        subtask = desk.state.subtasks[subtask.id]
+        if not await self._had_by(subtask, principal):
+            raise NotYoursError(f"{subtask_id} is no subtask of a worker of yours")
         return desk, subtask
+
+    async def _had_by(self, subtask: SubtaskState, principal: Principal) -> bool:
+        """Tell whether a worker of the caller's holds or held a subtask."""
+        workers = {note.worker_id for note in subtask.history} | {subtask.last_worker or ""}
+        return any([await self.workers.belongs_to(worker, principal) for worker in workers if worker])
 
     def _check_looker(self, desk: Desk, principal: Principal) -> None:
         """Refuse a worker's look at a tree that nobody has asked it for."""

@@ -12,7 +12,7 @@ from api.service.observations import Observations
 from api.service.workers import Workers
 from domain import events as e
 from domain.errors import BehindError, InvalidRequestError, StaleLeaseError, UnknownSubtaskError
-from domain.ids import SubtaskId, task_of
+from domain.ids import SubtaskId
 from domain.lifecycle import Answer, Draft, Judge, LoseWorker, Release, Review
 from domain.task_state import SubtaskState
 
@@ -28,7 +28,7 @@ class Verdicts:
     async def judge(self, subtask_id: str, request: GatesRequest, principal: Principal) -> VerdictReply:
         """Take in what the gates said; see `Services.judge`."""
         await self._workers.check(request.worker_id, principal)
-        desk = await self._desks.get(task_of(subtask_id))
+        desk = await self._desks.of_subtask(subtask_id)
         command = Judge(
             subtask_id=SubtaskId(subtask_id),
             epoch=request.lease_epoch,
@@ -50,7 +50,7 @@ class Verdicts:
     async def review(self, subtask_id: str, request: ReviewRequest, principal: Principal) -> VerdictReply:
         """Take in another worker's judgement; see `Services.review`."""
         await self._workers.check(request.reviewer, principal)
-        desk = await self._desks.get(task_of(subtask_id))
+        desk = await self._desks.of_subtask(subtask_id)
         subtask = _subtask(desk, subtask_id)
         if request.reviewer == subtask.worker_id:
             raise InvalidRequestError(f"{request.reviewer} has done {subtask_id}: somebody else has to review it")
@@ -66,7 +66,7 @@ class Verdicts:
 
     async def answer(self, subtask_id: str, request: AnswerRequest, principal: Principal) -> Desk:
         """Answer a blocker, and give the task's desk; see `Services.answer`."""
-        desk = await self._desks.get(task_of(subtask_id))
+        desk = await self._desks.of_subtask(subtask_id)
         subtask = _subtask(desk, subtask_id)
         splits = request.action == "split"
         command = Answer(
@@ -84,7 +84,7 @@ class Verdicts:
     async def release(self, subtask_id: str, request: ReleaseRequest, principal: Principal) -> Desk:
         """Take a subtask back, and give the task's desk; see `Services.release`."""
         await self._workers.check(request.worker_id, principal)
-        desk = await self._desks.get(task_of(subtask_id))
+        desk = await self._desks.of_subtask(subtask_id)
         subtask = _subtask(desk, subtask_id)
         if _released_before(subtask, request):
             return desk
@@ -95,7 +95,12 @@ class Verdicts:
             command = LoseWorker(subtask_id=subtask.id, epoch=request.lease_epoch, reason=reason)
         else:
             command = Release(subtask_id=subtask.id, epoch=request.lease_epoch, reason=reason)
-        await desk.command(command)
+        try:
+            await desk.command(command)
+        except StaleLeaseError:
+            # Another process may have taken it back just now, for the same request.
+            if not _released_before(_subtask(desk, subtask_id), request):
+                raise
         return desk
 
 

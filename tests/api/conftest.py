@@ -114,8 +114,12 @@ class Bench:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `pw run -o json` and leave it running; what is left at the end of the test is ended."""
+        return self.start_pw("run", "-o", "json", *arguments)
+
+    def start_pw(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start any `pw` and leave it running; what is left at the end of the test is ended."""
         process = subprocess.Popen(
-            [_BIN / "pw", "run", "-o", "json", *arguments],
+            [_BIN / "pw", *arguments],
             cwd=self.repository,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -171,6 +175,11 @@ class Bench:
         with psycopg.connect(self.url) as connection:
             row = connection.execute(query).fetchone()
         return row is not None and row[0] is True
+
+    @staticmethod
+    def until(fact: Callable[[], Any], what: str) -> Any:
+        """Wait for a fact and give it."""
+        return until(fact, what)
 
     def tree(self, revision: str) -> str:
         """Give the tree of a revision."""

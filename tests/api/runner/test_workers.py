@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.run.workers import PRESETS, WorkerSpec, fill_in, worker_from
+from api.runner.workers import PRESETS, WorkerSpec, fill_in, worker_from
 from domain.errors import UsageError
 
 FILES = ["a.py", "with space.py"]

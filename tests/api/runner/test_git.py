@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.run.git import Repository
+from api.runner.git import Repository
 from domain.errors import RepositoryError
 
 

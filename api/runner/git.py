@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from api.run.process import Outcome, run_command
+from api.runner.process import Outcome, run_command
 from domain.errors import RepositoryError, ToolError
 
 _GIT_MIN = (2, 38)
@@ -27,9 +27,13 @@ _IDENTITY = {
 }
 
 
+#: Lets its holder speak for every worker of the runner: nothing that the runner starts is to have it.
+API_KEY = "PW_API_KEY"
+
+
 def environment_without_git() -> dict[str, str]:
-    """Give this process's environment without what binds git to one repository (as inside a hook)."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    """Give this process's environment without what binds git to one repository (as inside a hook), nor our key."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_") and name != API_KEY}
 
 
 def readable(path: bytes) -> str:
@@ -153,6 +157,22 @@ class Repository:
     async def set_branch(self, branch: str, commit: str) -> None:
         """Point a branch at a commit."""
         await self.git("update-ref", f"refs/heads/{branch}", commit)
+
+    async def advance_branch(self, branch: str, commit: str) -> None:
+        """Point a branch at a commit, unless it is further already: another runner may have been faster."""
+        reference = f"refs/heads/{branch}"
+        while True:
+            found = await self._run(["rev-parse", "--verify", "-q", reference])
+            present = found.stdout.decode().strip() if not found.exit_code else ""
+            if present and not (await self._run(["merge-base", "--is-ancestor", commit, present])).exit_code:
+                return
+            # Only from where it was seen; forty zeros, that is nowhere.
+            moved = await self._run(["update-ref", reference, commit, present or "0" * len(commit)])
+            if not moved.exit_code:
+                return
+            again = await self._run(["rev-parse", "--verify", "-q", reference])
+            if again.stdout.decode().strip() == present:
+                raise RepositoryError(f"git update-ref {branch} failed: {moved.last_line()}")
 
     async def fast_forward(self, branch: str) -> None:
         """Bring the user's checkout to a branch that continues it; refuses everything else."""

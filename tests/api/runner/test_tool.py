@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.run.tool import PRESETS, check_installed, command_tool, observe, preset_tool, split_command
+from api.runner.tool import PRESETS, check_installed, command_tool, observe, preset_tool, split_command
 from domain.errors import ReportError, ToolError, UsageError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.run.process import Guardian, WorkerHost, WorkerProcess, run_command, shell_code
+from api.runner.process import Guardian, WorkerHost, WorkerProcess, run_command, shell_code
 from domain.errors import ToolError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import posixpath
 import shlex
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from api.run.git import environment_without_git
-from api.run.process import run_command
+from api.runner.git import environment_without_git
+from api.runner.process import run_command
+from api.schemas import ToolSpec
 from domain.errors import ReportError, ToolError, UsageError
 from domain.readers.reading import read
 from domain.readers.report import Report
@@ -23,17 +25,13 @@ PATHS = "{files}"
 _ARGUMENT_BYTES_MAX = 64 * 1024
 
 
-class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Tool(ToolSpec, frozen=True, kw_only=True):
     """How a tool is asked for problems."""
 
-    name: str
-    argv: tuple[str, ...]
-    #: The reader of its output, or `auto`.
-    format: str
-    #: Exit codes with which it has done its job; empty where any may mean that.
-    exit_codes: tuple[int, ...] = ()
-    #: Whether fixing one of its errors may bring others to light that it could not see before.
-    unmasks: bool = False
+    @classmethod
+    def of(cls, spec: ToolSpec) -> Tool:
+        """Take a tool as the service describes it."""
+        return cls(**msgspec.structs.asdict(spec))
 
     @property
     def scoped(self) -> bool:
@@ -70,6 +68,15 @@ def preset_tool(name: str, extra: str = "") -> Tool:
     preset = PRESETS[name]
     head, tail = preset.argv[:-1], preset.argv[-1:]
     return msgspec.structs.replace(preset, argv=(*head, *split_command(extra), *tail))
+
+
+def tool_that_made(report: Report, extra: str = "") -> Tool | None:
+    """Tell from a report how its tool is run again, for the codes that it looked for; None where it does not say."""
+    names = {report.tool, report.format}
+    if "ruff" in names:
+        codes = sorted({problem.code for problem in report.problems if problem.code != "invalid-syntax"})
+        return preset_tool("ruff", f"--select {','.join(codes)}" if codes and not extra else extra)
+    return next((preset_tool(known, extra) for known in ("mypy", "cargo") if known in names), None)
 
 
 def split_command(command: str) -> tuple[str, ...]:
@@ -152,7 +159,11 @@ async def _observe(tool: Tool, tree: Path, prefix: str, asked: Sequence[str]) ->
     if silent and tool.format == "auto":
         return b"", Report(format="auto", tool=tool.name, problems=())
     try:
-        return outcome.stdout, read(outcome.stdout, format=tool.format, root=tree.as_posix(), prefix=prefix)
+        # In a thread, because it takes seconds for tens of thousands of problems.
+        report = await asyncio.to_thread(
+            read, outcome.stdout, format=tool.format, root=tree.as_posix(), prefix=prefix
+        )
     except ReportError as error:
         said = f"; it said: {outcome.last_line()}" if outcome.stderr else ""
         raise ReportError(f"{shlex.join(argv)[:120]} (exit {outcome.exit_code}): {error}{said}") from error
+    return outcome.stdout, report

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from api.run.tool import Tool
-from api.run.workers import WorkerSpec
-from domain.lifecycle import Limits
+from api.runner.tool import Tool
+from api.runner.workers import WorkerSpec
+from api.schemas import Policy
 from domain.planning.request import Strategy
 
 
@@ -24,14 +24,30 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gates: tuple[str, ...] = ()
     #: Time budget of an attempt, in seconds; None leaves it to the estimate.
     time_budget_seconds: float | None = None
-    limits: Limits = Limits()
-    #: Rounds of observing and working before the run gives up.
-    phases_max: int = 10
+    #: Failed attempts before a subtask is held.
+    attempts_max: int = 3
 
     def to_payload(self) -> dict[str, Any]:
         """Give the options as plain values for the ledger."""
         payload: dict[str, Any] = msgspec.to_builtins(self)
         return payload
+
+    def policy(self, cores: int) -> Policy:
+        """Say how the task is to be done by a run that nobody else works for: it waits for no answer and no hour."""
+        worker = self.worker
+        return Policy(
+            strategy=self.strategy,
+            workers=self.jobs,
+            worker_kind=worker.kind,
+            worker_name=worker.name,
+            target=worker.target,
+            gates=self.gates,
+            time_budget_seconds=self.time_budget_seconds,
+            attempts_max=self.attempts_max,
+            backoff_seconds=0.0,
+            cores=cores if worker.cpu_bound else None,
+            parks=False,
+        )
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> RunOptions:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from api.run.tool import arguments, from_here, split_command
+from api.runner.tool import arguments, from_here, split_command
 from domain.effort import WorkerKind
 from domain.errors import UsageError
 

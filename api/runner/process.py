@@ -2,7 +2,7 @@
 
 Every process gets a group of its own, so that it can be ended with all that it has started. A worker's end is
 awaited with `wait4`, which tells the processor time of the whole tree that it waited for. What a killed
-coordinator cannot end any more, the guardian ends (`api/run/guardian.py`).
+coordinator cannot end any more, the guardian ends (`api/runner/guardian.py`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import Self
 
 import msgspec
 
-from api.run import guardian
+from api.runner import guardian
 from domain.errors import ToolError
 
+#: Workers of one runner at most: each has a thread that waits for its end.
+WORKERS_MAX = 256
 #: Between asking a process to end and making it end, in seconds.
 _GRACE_SECONDS = 3.0
 
@@ -53,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guardian:
-    """The process that ends what this one has started, should this one be killed (`api/run/guardian.py`)."""
+    """The process that ends what this one has started, should this one be killed (`api/runner/guardian.py`)."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -179,7 +181,7 @@ class WorkerProcess:
 class WorkerHost:
     """Starts worker processes and waits for their end."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int = WORKERS_MAX) -> None:
         # One thread per worker sits in wait4.
         self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="wait4")
         self._guard = _guardian.get()

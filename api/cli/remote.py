@@ -1,0 +1,67 @@
+"""Tasks of a service, as the commands for tasks in the database know them: by their events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from api.client.client import Client
+from api.client.recorded import read_task, recorded
+from api.schemas import TaskView
+from domain.events import RecordedEvent
+from domain.evolution import evolve, fold
+from domain.ids import TaskId
+from domain.task_state import TaskState
+from eventstore.tasks import LAST, pick_task
+
+#: Tasks that are asked for at once.
+_PAGE = 100
+
+
+async def list_tasks(client: Client) -> list[TaskView]:
+    """List all tasks, newest first."""
+    found: list[TaskView] = []
+    cursor: str | None = None
+    while True:
+        page = await client.tasks(cursor=cursor, limit=_PAGE)
+        found += page.tasks
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+async def find_task(client: Client, fragment: str) -> TaskId:
+    """Find a task by its name or an unambiguous part of it; `last` is the newest.
+
+    Raises `UnknownTaskError` where there is none, or more than one.
+    """
+    if fragment == LAST:
+        newest = (await client.tasks(limit=1)).tasks
+        return pick_task(fragment, [TaskId(task.id) for task in newest])
+    return pick_task(fragment, [TaskId(task.id) for task in await list_tasks(client) if fragment in task.id])
+
+
+async def load_task(client: Client, fragment: str) -> tuple[TaskState | None, list[RecordedEvent]]:
+    """Read a task's events and what they add up to."""
+    events = await read_task(client, await find_task(client, fragment))
+    return fold(events), events
+
+
+async def follow_task(client: Client, fragment: str, seen: Callable[[TaskState], None]) -> list[RecordedEvent]:
+    """Follow a task until it is no longer running, showing each state on the way, and give its events."""
+    state, events = await load_task(client, fragment)
+    if state is None:
+        return events
+    seen(state)
+    if state.status != "running":
+        return events
+    following = client.follow(task_id=state.id, after=events[-1].position)
+    try:
+        async for view in following:
+            events.append(recorded(view))
+            state = evolve(state, events[-1].event)
+            seen(state)
+            if state.status != "running":
+                break
+    finally:
+        await following.aclose()
+    return events

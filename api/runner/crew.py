@@ -1,0 +1,100 @@
+"""A crew for a service: what `pw work` starts."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from api.client.address import Address
+from api.client.client import Client
+from api.runner.heartbeat import Heart
+from api.runner.look import Look
+from api.runner.process import Guardian, WorkerHost
+from api.runner.runner import Runner
+from api.runner.stopping import until_stopped
+from api.runner.trees import OneTree, Trees
+from api.runner.work import Shop
+from api.runner.workers import WorkerSpec
+from api.schemas import Lease, ObservationJob
+from domain.errors import ParallelWorkersError
+from domain.ids import short
+from eventstore.clock import SystemClock
+
+#: How long a service may be away before its runner gives up: longer than a restart takes.
+_PATIENCE_SECONDS = 600.0
+
+Say = Callable[[str], None]
+
+
+class Hiring(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is to work, for whom, and where."""
+
+    address: Address
+    worker: WorkerSpec
+    jobs: int
+    #: What the workers' names begin with.
+    name: str
+    task_id: str | None
+    #: Where the tree is on this machine; None: where the task says.
+    repository: Path | None
+    #: The one folder to work in; None: worktrees.
+    folder: Path | None
+    #: End when there is no work.
+    drain: bool
+
+
+async def work(hiring: Hiring, folder: Path, say: Say) -> None:
+    """Work until a signal asks to stop; worktrees and what attempts leave are kept in `folder`.
+
+    Raises `ServiceError` where the service stays out of reach, and `UsageError` for a folder that is not fit.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock()
+    own = hiring.folder
+    trees = await OneTree.at(own) if own is not None else Trees(folder, repository=hiring.repository)
+    async with Client.open(hiring.address, clock=clock, patience_seconds=_PATIENCE_SECONDS) as client:
+        with ExitStack() as stack:
+            stack.enter_context(Guardian())
+            shop = Shop(
+                client=client,
+                clock=clock,
+                heart=stack.enter_context(Heart(hiring.address, clock)),
+                host=stack.enter_context(WorkerHost()),
+                trees=trees,
+                worker=hiring.worker,
+                folder=folder,
+                watcher=_Reporter(say),
+            )
+            runner = Runner(
+                shop, lambda number: f"{hiring.name}-{number}", task_id=hiring.task_id, drain=hiring.drain
+            )
+            say(f"{hiring.jobs} workers for {hiring.address.name}: {hiring.name}-1 and on")
+            await until_stopped(runner.run(hiring.jobs), stop)
+
+
+class _Reporter:
+    """Says a line for each piece of work; a look that fails is somebody else's turn."""
+
+    def __init__(self, say: Say) -> None:
+        self.stop_reason = "its runner was stopped"
+        self._say = say
+
+    def told(self, lease: Lease, what: str) -> None:
+        """Say what came of a subtask."""
+        self._say(f"{lease.task_id} {short(lease.subtask_id)} by {lease.worker_id}: {what}")
+
+    def looked(self, job: ObservationJob, seen: Look) -> None:
+        """Say what the tool found."""
+        self._say(f"{job.task_id} looked at {job.commit[:12]}: {len(seen.report.problems):,} problems")
+
+    def cannot_look(self, job: ObservationJob, error: ParallelWorkersError) -> None:
+        """Say why the tree could not be looked at."""
+        self._say(f"{job.task_id} could not be looked at: {error}")

@@ -1,0 +1,150 @@
+"""The runner: asks for work, and has it done, by several workers at once.
+
+It knows the service by its HTTP interface alone. A subtask becomes an attempt in a tree of its worker's own
+(`work.py`); a phase that is over becomes a look at the task's tree (`look.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+
+from api.runner.look import Look, look
+from api.runner.process import WORKERS_MAX
+from api.runner.tool import Tool
+from api.runner.work import Shop, Work
+from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob, ObservationRequest, WorkerRequest
+from domain.errors import LifecycleError, ReportError, RepositoryError, ToolError
+
+#: How long one request waits for work, in seconds.
+_WAIT_SECONDS = 30.0
+#: The same for a runner that ends when there is none: what follows from the last piece of work comes at once.
+_LAST_WAIT_SECONDS = 1.0
+#: How long a worker looks at no tree after it could not look at one, in seconds.
+_LOOK_PAUSE_SECONDS = 60.0
+
+_LOG = logging.getLogger(__name__)
+
+
+class Runner:
+    """Workers that claim, work and hand in, until they are stopped."""
+
+    def __init__(
+        self,
+        shop: Shop,
+        name_of: Callable[[int], str],
+        *,
+        task_id: str | None = None,
+        repository: str | None = None,
+        drain: bool = False,
+    ) -> None:
+        """Work for one task, or one repository, or whatever comes; with `drain` until nothing comes any more."""
+        self._shop = shop
+        self._name_of = name_of
+        self._task_id = task_id
+        self._repository = repository
+        self._drain = drain
+        self._group: asyncio.TaskGroup | None = None
+        self._slots = 0
+        self._busy = 0
+
+    async def run(self, jobs: int) -> None:
+        """Let so many workers go. Cancelled, it ends them and hands back what they hold.
+
+        Raises `ServiceError` where the service stays out of reach.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self.grow(jobs)
+        finally:
+            self._group = None
+            await asyncio.shield(self._shop.trees.clear())
+
+    def grow(self, jobs: int) -> None:
+        """Have at least so many workers."""
+        if self._group is None:
+            return
+        for number in range(self._slots + 1, min(jobs, WORKERS_MAX) + 1):
+            self._slots = number
+            self._group.create_task(self._slot(self._name_of(number)), name=f"worker {number}")
+
+    async def _slot(self, worker_id: str) -> None:
+        clock = self._shop.clock
+        await self._shop.client.register(WorkerRequest(worker_id=worker_id, name=self._shop.worker.name))
+        looks_from = clock.monotonic()
+        while True:
+            # That it asks on tells the service as well that a look which has failed is somebody else's turn.
+            job = await self._claim(worker_id, can_observe=clock.monotonic() >= looks_from)
+            if job is not None and not await self._do(job):
+                looks_from = math.inf if self._drain else clock.monotonic() + _LOOK_PAUSE_SECONDS
+            if job is None and self._drain and not self._busy:
+                return
+
+    async def _claim(self, worker_id: str, *, can_observe: bool) -> ClaimReply | None:
+        request = ClaimRequest(
+            worker_id=worker_id,
+            request_id=self._shop.clock.new_message_id(),
+            task_id=self._task_id,
+            repository=self._repository,
+            wait_seconds=_LAST_WAIT_SECONDS if self._drain else _WAIT_SECONDS,
+            can_observe=can_observe,
+        )
+        return await self._shop.client.claim(request)
+
+    async def _do(self, job: ClaimReply) -> bool:
+        """Do what was asked for; tell whether it could be done, which says nothing about the work itself."""
+        self._busy += 1
+        try:
+            match job:
+                case Lease():
+                    work = Work(self._shop, job)
+                    if await work.run() and self._group is not None:
+                        self._busy += 1
+                        self._group.create_task(self._await_reviews(work))
+                case ObservationJob():
+                    return await self._look(job)
+        finally:
+            self._busy -= 1
+        return True
+
+    async def _await_reviews(self, work: Work) -> None:
+        try:
+            await work.await_reviews()
+        finally:
+            self._busy -= 1
+
+    async def _look(self, job: ObservationJob) -> bool:
+        """Look at a task's tree and tell the service; tell whether that could be done."""
+        shop = self._shop
+        try:
+            seen = await self._seen(job)
+            shop.watcher.looked(job, seen)
+            request = ObservationRequest(report="", format=seen.report.format, tree=seen.tree)
+            await shop.client.observe(job.task_id, request, seen.data)
+        except (RepositoryError, ToolError, ReportError) as error:
+            shop.watcher.cannot_look(job, error)
+            return False
+        except LifecycleError as error:
+            # Somebody else has looked meanwhile, or the task was paused.
+            _LOG.info("a look came too late", extra={"task_id": job.task_id, "reason": str(error)})
+        return True
+
+    async def _seen(self, job: ObservationJob) -> Look:
+        # The same for all looks at a task: what its build has cached makes the next one fast.
+        name = look_name(self._name_of(1))
+        tree = await self._shop.trees.take(name, job.task_id, job.repository, job.commit, alone=False)
+        if tree.checkout is None:
+            raise RepositoryError(f"{tree.path} is no git checkout: what it holds is of no commit")
+        repository = tree.checkout.repository
+        if job.branch:
+            # Whoever did the last piece may have been killed between its verdict and its branch.
+            await repository.advance_branch(job.branch, job.commit)
+        return await look(Tool.of(job.tool), tree.path, job.prefix, job.commit, repository=repository)
+
+
+def look_name(worker_id: str) -> str:
+    """Name the tree in which a runner looks at a task, by its first worker."""
+    return f"{worker_id}-look"

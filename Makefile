@@ -60,8 +60,12 @@ bench-plans: setup ## Measure the plans by simulation, and carried out on three 
 bench-api: setup ## Measure the HTTP API: messages, waiting agents, whole cycles beside job queues, streams (5 minutes)
 	$(BIN)/python benchmarks/api
 
+.PHONY: bench-projections
+bench-projections: setup ## Measure rebuilds and live read models beside decoding and eventsourcing (ten minutes)
+	$(BIN)/python benchmarks/projections
+
 .PHONY: mutants
-mutants: setup ## Break the ledger on purpose, one fault at a time, and see which test notices
+mutants: setup ## Break the ledger and the service on purpose, one fault at a time, and see which test notices
 	$(BIN)/python benchmarks/mutants.py
 
 .PHONY: check

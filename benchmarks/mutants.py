@@ -1,4 +1,4 @@
-"""Break the ledger on purpose, one small fault at a time, and see whether a test notices.
+"""Break the ledger and the service on purpose, one small fault at a time, and see whether a test notices.
 
     python benchmarks/mutants.py [WORD ...]
 
@@ -50,6 +50,20 @@ _MANY_CALLERS = f"{_CHAOS}many_callers.py"
 _LINE_CUT = f"{_CHAOS}line_cut.py"
 _LIMITS = f"{_CHAOS}batcher_limits.py"
 _SERVICE_KILLED = f"{_CHAOS}service_killed.py"
+
+_LIFECYCLE = "domain/lifecycle.py"
+_DESK = "api/service/desk.py"
+_DISPATCHER = "api/service/dispatcher.py"
+_LEASES = "api/service/leases.py"
+_MESSAGES = "api/service/messages.py"
+
+_LIFECYCLE_TESTS = "tests/domain/test_lifecycle.py"
+_SERVICE = "tests/api/service/test_"
+_CLAIM_TESTS = f"{_SERVICE}claims.py"
+_LEASE_TESTS = f"{_SERVICE}leases.py"
+_MESSAGE_TESTS = f"{_SERVICE}messages.py"
+_VERDICT_TESTS = f"{_SERVICE}verdicts.py"
+_LATE_NEWS = f"{_SERVICE}late_news.py"
 
 
 class Mutant(NamedTuple):
@@ -122,8 +136,15 @@ MUTANTS = (
     Mutant(
         "the expected version is not checked",
         _APPEND_SQL,
-        "IF mismatches IS NOT NULL THEN",
-        "IF false THEN",
+        "IF mismatches IS NOT NULL THEN\n        RAISE EXCEPTION 'a stream",
+        "IF false THEN\n        RAISE EXCEPTION 'a stream",
+        [_LEDGER_TESTS],
+    ),
+    Mutant(
+        "the expected last position of a task is not checked",
+        _APPEND_SQL,
+        "IF mismatches IS NOT NULL THEN\n            RAISE EXCEPTION 'a task",
+        "IF false THEN\n            RAISE EXCEPTION 'a task",
         [_LEDGER_TESTS],
     ),
     Mutant(
@@ -211,15 +232,15 @@ MUTANTS = (
     Mutant(
         "calls with the same message go in one transaction",
         _BATCHER,
-        "depends = not messages.isdisjoint(call.messages) or not streams.isdisjoint(call.expected)",
-        "depends = not streams.isdisjoint(call.expected)",
+        "not messages.isdisjoint(call.messages)\n",
+        "False\n",
         [_MANY_CALLERS],
     ),
     Mutant(
         "calls that expect a version go with those before them in one transaction",
         _BATCHER,
-        "depends = not messages.isdisjoint(call.messages) or not streams.isdisjoint(call.expected)",
-        "depends = not messages.isdisjoint(call.messages)",
+        "or not streams.isdisjoint(call.expected)\n",
+        "\n",
         [_MANY_CALLERS],
     ),
     Mutant(
@@ -277,6 +298,125 @@ MUTANTS = (
         "extract(epoch FROM occurred_at)",
         "extract(epoch FROM occurred_at)::bigint",
         [_HASH_TESTS],
+    ),
+    Mutant(
+        "a verdict under a lease that is over counts",
+        _LIFECYCLE,
+        "    if not (subtask.status in LIVE and subtask.epoch == epoch):\n",
+        "    if subtask.status not in LIVE:\n",
+        [_LEASE_TESTS],
+    ),
+    Mutant(
+        "a message under a lease that is over counts",
+        _LIFECYCLE,
+        "    if subtask.status in LIVE and subtask.epoch == command.epoch:\n",
+        "    if subtask.status in LIVE:\n",
+        [_MESSAGE_TESTS],
+    ),
+    Mutant(
+        "the fence does not rise with each claim",
+        _LIFECYCLE,
+        "Draft(body, subtask.id, subtask.epoch + 1, command.worker_id)",
+        "Draft(body, subtask.id, 1, command.worker_id)",
+        [_LEASE_TESTS],
+    ),
+    Mutant(
+        "files that somebody works in are handed to another worker",
+        "domain/readiness.py",
+        "    if (other := holder_of_its_files(state, subtask)) is not None:\n        held",
+        "    if (other := None) is not None:\n        held",
+        [_LIFECYCLE_TESTS],
+    ),
+    Mutant(
+        "work on an old head is accepted",
+        _LIFECYCLE,
+        "    if command.head != state.head:\n",
+        "    if False:\n",
+        [_VERDICT_TESTS],
+    ),
+    Mutant(
+        "a request that comes again at another process is given something else",
+        _LIFECYCLE,
+        "    if request_id is None:\n        return None\n    live",
+        "    if request_id is not None:\n        return None\n    live",
+        [_LATE_NEWS],
+    ),
+    Mutant(
+        "a decision is stored although the state has moved on",
+        _DESK,
+        "self._ledger.append(decision.events, at=self._position)",
+        "self._ledger.append(decision.events)",
+        [_CLAIM_TESTS],
+    ),
+    Mutant(
+        "who is refused may only not have been heard of yet",
+        _DESK,
+        "                if await self._has_moved():\n",
+        "                if False:\n",
+        [_LATE_NEWS],
+    ),
+    Mutant(
+        "what a worker has said before is decided again",
+        _DESK,
+        "        return self._said.get(stream, {}).get(message_id)",
+        "        return None",
+        [_MESSAGE_TESTS],
+    ),
+    Mutant(
+        "claims are not remembered by their requests",
+        _DISPATCHER,
+        "        if isinstance(body, e.SubtaskClaimed) and body.request_id is not None and event.worker_id",
+        "        if False and event.worker_id",
+        [_CLAIM_TESTS],
+    ),
+    Mutant(
+        "work that has come wakes nobody who waits",
+        _DISPATCHER,
+        "        if isinstance(body, _WAKING):\n",
+        "        if False:\n",
+        [f"{_CLAIM_TESTS}::test_who_waits_gets_work_as_soon_as_there_is_some"],
+    ),
+    Mutant(
+        "a late result is thrown away",
+        _MESSAGES,
+        "        if not isinstance(report.message, _RESULTS) or report.epoch > subtask.epoch:\n",
+        "        if True:\n",
+        [_MESSAGE_TESTS],
+    ),
+    Mutant(
+        "a late message that comes again is not looked for",
+        _MESSAGES,
+        "        if (found := await self._found(message)) is not None:\n            return found\n        subtask",
+        "        subtask",
+        [_MESSAGE_TESTS],
+    ),
+    Mutant(
+        "an outage of the service counts against its workers",
+        "domain/lease_clocks.py",
+        "            moment += ended - max(began, since)\n",
+        "            pass\n",
+        [_LEASE_TESTS],
+    ),
+    Mutant(
+        "a sweep does not look for an outage first",
+        _LEASES,
+        "                await self.pulse()\n",
+        "                pass\n",
+        [_LEASE_TESTS],
+    ),
+    Mutant(
+        "a run that has slept takes its workers for lost",
+        _LEASES,
+        "            self._notice_own_gap(now)\n",
+        "            pass\n",
+        [_LEASE_TESTS],
+    ),
+    Mutant(
+        "leases are ended without asking what other processes have heard",
+        _LEASES,
+        '            await self._hear_others([subtask.worker_id or "" for _, subtask, _ in over])\n',
+        "            pass\n",
+        [_LEASE_TESTS],
     ),
 )
 

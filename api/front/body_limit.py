@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from litestar.enums import ScopeType
 
-from api.front.layer import header
+from api.front.layer import CallerGoneError, header
 from api.settings import Settings
 from domain.errors import PayloadTooLargeError
 
@@ -19,7 +19,7 @@ _REPORTS = re.compile(r"/v1/(tasks|analyses|tasks/[^/]+/problems)/?")
 
 
 class BodyLimit:
-    """The layer; raises `PayloadTooLargeError` as soon as it is known."""
+    """The layer; raises `PayloadTooLargeError` as soon as it is known, and `CallerGoneError` for half a body."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -36,14 +36,18 @@ class BodyLimit:
         if length is not None and length.isdecimal() and int(length) > limit:
             raise _too_large(limit)
         received = 0
+        whole = False
 
         async def counted() -> ReceiveMessage:
-            nonlocal received
+            nonlocal received, whole
             message = await receive()
             if message["type"] == "http.request":
                 received += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
                 if received > limit:
                     raise _too_large(limit)
+            elif not whole:
+                raise CallerGoneError
             return message
 
         await self._app(scope, counted, send)

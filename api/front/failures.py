@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 
-from api.front.layer import request_id, send_problem
+from api.front.layer import CallerGoneError, request_id, send_problem
 from api.problems import (
     INTERNAL,
     KINDS,
@@ -60,6 +60,9 @@ class Failures:
 
         try:
             await self._app(scope, receive, watched)
+        except CallerGoneError:
+            # Nobody is there to be answered.
+            return
         except Exception as error:
             if begun:
                 # The answer cannot be taken back: the server cuts the line, so that nobody takes it for a whole one.

@@ -16,6 +16,10 @@ REQUEST_ID = "request_id"
 PRINCIPAL = "principal"
 
 
+class CallerGoneError(Exception):
+    """Whoever made the request has hung up before all of it was sent."""
+
+
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
     """Give the first value of a header, named in lower case."""
     for key, value in headers:

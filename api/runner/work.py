@@ -177,10 +177,13 @@ class Work:
                 raise StaleLeaseError(reason)
             case Lost(reason=reason):
                 await self._release(reason, lost=True)
+                self._shop.watcher.told(self._lease, f"lost: {reason}")
             case GivenBack(reason=reason):
                 await self._give_back(reason)
-            case e.Failed():
+                self._shop.watcher.told(self._lease, f"handed back: {reason}")
+            case e.Failed(error=error):
                 await self._tell(ending)
+                self._shop.watcher.told(self._lease, f"failed: {error}")
             case e.Completed():
                 await self._tell(ending)
                 await self._judge(ending.summary)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from pathlib import Path
 
 from api.server.server import RunningServer, open_server
 from api.server.signals import on_signals
 from api.settings import Settings
 from eventstore.clock import SystemClock
+
+
+#: Each client has a line, and so has each of the database's; more than this no process of ours can make use of.
+_FILES_MAX = 65_536
 
 
 async def run_server(url: str, settings: Settings, *, folder: Path | None) -> None:
@@ -24,11 +29,20 @@ async def run_server(url: str, settings: Settings, *, folder: Path | None) -> No
         elif main is not None:
             main.cancel()
 
+    _allow_many_lines()
     with on_signals(ending.set, hurry):
         async with open_server(url, settings, SystemClock(), folder=folder) as server:
             running.append(server)
             print(_announcement(server), flush=True)
             await ending.wait()
+
+
+def _allow_many_lines() -> None:
+    """Use as many open files as this process may have: a thousand agents that wait are a thousand of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, _FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _announcement(server: RunningServer) -> str:

@@ -117,7 +117,7 @@ class Messages:
             receipts = await desk.act(lambda state: self._events(desk, state, report, message))
         except errors.StaleLeaseError as error:
             return await self._too_late(desk, report, message, error)
-        except (errors.AlreadyReportedError, errors.RepeatedMessageError):
+        except errors.RepeatedMessageError:
             # Another process has stored it just now.
             if (found := await self._found(message)) is None:
                 raise

@@ -6,6 +6,7 @@ import pytest
 
 from api.settings import Settings, is_loopback, load_settings
 from domain.errors import UsageError
+from domain.lease_clocks import LeaseTimes
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -41,6 +42,12 @@ def test_a_value_that_cannot_be_is_named(environment: dict[str, str], flags: dic
     with pytest.raises(UsageError) as refused:
         load_settings(environment, flags)
     assert str(refused.value).startswith(said)
+
+
+def test_the_clocks_of_a_lease_keep_their_shares() -> None:
+    assert Settings().lease_times == LeaseTimes()
+    read = load_settings({"PW_LEASE_SECONDS": "6"})
+    assert read.lease_times == LeaseTimes(offer=3.0, silence=6.0, heartbeat=1.5)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])

@@ -53,3 +53,22 @@ async def test_a_body_without_a_length_is_counted(client: httpx.AsyncClient, inn
 async def test_a_body_that_is_said_to_be_too_long_is_not_read(client: httpx.AsyncClient, inner: Any) -> None:
     await client.post("/v1/claims", content=b"x" * 1025)
     assert inner.states == []
+
+
+async def test_who_hangs_up_in_the_middle_is_not_answered_and_is_no_error(
+    inner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = iter([{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/claims", "headers": [], "state": {}}
+    await Failures(BodyLimit(inner, SETTINGS))(scope, receive, send)  # type: ignore[arg-type]
+
+    assert sent == []
+    assert caplog.records == []

@@ -111,16 +111,6 @@ async def test_progress_that_comes_again_at_another_process_is_a_duplicate(servi
     assert again.position == receipt.position
 
 
-async def test_the_last_word_that_comes_again_before_its_verdict_is_a_duplicate(service: Service) -> None:
-    await submit_tree(service, files=1)
-    worker = await Worker(service, "w1").at_work()
-    message = worker.message(CompletedMessage)
-
-    first, again = (await worker.say(message))[0], (await worker.say(message))[0]
-
-    assert (first.status, again.status) == ("created", "duplicate")
-
-
 async def test_what_was_handed_back_at_another_process_is_handed_back_once(service: Service, late: Service) -> None:
     task = await submit(service, files=1)
     worker = await Worker(service, "w1").at_work()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.schemas import HeartbeatRequest, HeldLease, ReleaseRequest, StartedMessage
+from api.schemas import HeartbeatRequest, HeldLease, Policy, ReleaseRequest, StartedMessage, TaskRequest
 from api.service.service import Service
 from domain.errors import StaleLeaseError
 from domain.events import ScopeClarification
@@ -234,15 +234,18 @@ async def test_a_stale_hold_cannot_be_handed_back_nor_judged(service: Service, c
 
 
 async def test_who_works_in_a_shared_file_keeps_the_others_out(service: Service) -> None:
-    await submit(service, files=1, workers=4)
+    report = "".join(f"m001.py:{line}:1: {code} wrong\n" for code in ("F401", "E711") for line in range(1, 41))
+    request = TaskRequest(report="", format="flake8", policy=Policy(strategy="code", workers=2))
+    task = await service.submit(request, report.encode(), ADMIN)
     first = await Worker(service, "w1").claim()
 
+    assert sum(task.subtasks.values()) == 2
     assert first is not None
     assert await Worker(service, "w2").claim() is None
 
 
 async def test_a_worker_whose_clock_is_hours_behind_keeps_its_lease(service: Service, clock: SetClock) -> None:
-    await submit(service, files=1, time_budget_seconds=100_000.0)
+    task = await submit(service, files=1, time_budget_seconds=100_000.0)
     worker = Worker(service, "w1")
     await worker.claim()
     behind = clock.now() - timedelta(hours=5)
@@ -250,7 +253,7 @@ async def test_a_worker_whose_clock_is_hours_behind_keeps_its_lease(service: Ser
 
     await service.leases.sweep()
 
-    assert (await worker.progress(1)).status == "created"
+    assert (await service.subtasks(task.id)).subtasks[0].status == "running"
 
 
 async def test_a_worker_whose_clock_is_hours_ahead_is_missed_all_the_same(service: Service, clock: SetClock) -> None:

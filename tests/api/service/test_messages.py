@@ -82,6 +82,33 @@ async def test_the_last_word_of_a_worker_is_known_after_its_lease_is_over(servic
     assert (first.status, again.status) == ("created", "duplicate")
 
 
+async def test_the_last_word_that_comes_again_before_its_verdict_is_a_duplicate(service: Service) -> None:
+    await submit_tree(service, files=1)
+    worker = await Worker(service, "w1").at_work()
+    message = worker.message(CompletedMessage)
+
+    first, again = (await worker.say(message))[0], (await worker.say(message))[0]
+
+    assert (first.status, again.status) == ("created", "duplicate")
+
+
+async def test_what_was_stored_before_a_lease_was_lost_is_a_duplicate_after_it(
+    service: Service, clock: SetClock
+) -> None:
+    await submit(service, files=1)
+    zombie = await Worker(service, "zombie").at_work()
+    message = zombie.message(ProgressMessage, completed=1, total=2)
+    [first] = await zombie.say(message)
+    clock.forward(100.0)
+    await service.leases.sweep()
+    await Worker(service, "holder").at_work()
+
+    [again] = await zombie.say(message)
+
+    assert (first.status, again.status) == ("created", "duplicate")
+    assert again.position == first.position
+
+
 async def test_one_bad_message_harms_no_other(service: Service) -> None:
     await submit(service, files=1)
     worker = await Worker(service, "w1").at_work()

@@ -12,7 +12,6 @@ from api.server.signals import on_signals
 from api.settings import Settings
 from eventstore.clock import SystemClock
 
-
 #: Each client has a line, and so has each of the database's; more than this no process of ours can make use of.
 _FILES_MAX = 65_536
 

@@ -64,6 +64,10 @@ bench-api: setup ## Measure the HTTP API: messages, waiting agents, whole cycles
 bench-projections: setup ## Measure rebuilds and live read models beside decoding and eventsourcing (ten minutes)
 	$(BIN)/python benchmarks/projections
 
+.PHONY: bench-estimates
+bench-estimates: setup ## Measure estimates and ends; PW_BENCH_DATA names a folder with histories (10 minutes)
+	$(BIN)/python benchmarks/estimates
+
 .PHONY: mutants
 mutants: setup ## Break the ledger and the service on purpose, one fault at a time, and see which test notices
 	$(BIN)/python benchmarks/mutants.py

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC
 from typing import NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from api.jobs.leader import Leader
+from api.jobs.leader import Duty, Leader
 from api.observability.metrics import Metrics
 from domain.errors import LedgerError
 from eventstore.clock import Clock
@@ -96,12 +96,20 @@ async def scheduled(jobs: Sequence[Job], metrics: Metrics, clock: Clock) -> Asyn
 
 
 @asynccontextmanager
-async def led_jobs(url: str, jobs: Sequence[Job], metrics: Metrics, clock: Clock) -> AsyncIterator[Leader]:
-    """Try for the lead of the database at `url`, and run the jobs while it is ours, until the end of the block."""
+async def led_jobs(
+    url: str, jobs: Sequence[Job], metrics: Metrics, clock: Clock, *, beside: Sequence[Duty] = ()
+) -> AsyncIterator[Leader]:
+    """Try for the lead of the database at `url`, and run the jobs while it is ours, until the end of the block.
+
+    `beside` are duties that know no clock: they go on as long as the lead.
+    """
 
     @asynccontextmanager
     async def duty() -> AsyncIterator[None]:
-        async with scheduled(jobs, metrics, clock):
+        async with AsyncExitStack() as stack:
+            for other in beside:
+                await stack.enter_async_context(other())
+            await stack.enter_async_context(scheduled(jobs, metrics, clock))
             yield
 
     leader = Leader(url, duty)

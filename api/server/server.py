@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from api.app import create_app
 from api.auth.authenticator import Authenticator
 from api.auth.keys import Keys
+from api.jobs.projecting import projecting
 from api.jobs.purging import purging
 from api.jobs.scheduler import Job, led_jobs, scheduled
 from api.jobs.sealing import sealing
@@ -128,7 +129,8 @@ async def _jobs(
 ) -> AsyncIterator[None]:
     own = [Job(*job) for job in service.jobs]
     led = [*(Job(*job) for job in service.leader_jobs), sealing(url), purging(webhooks)]
-    async with scheduled(own, metrics, clock), led_jobs(url, led, metrics, clock):
+    beside = [lambda: projecting(url)]
+    async with scheduled(own, metrics, clock), led_jobs(url, led, metrics, clock, beside=beside):
         yield
 
 

@@ -1,8 +1,8 @@
 -- Who may do what. Roles belong to the whole server, so this runs again wherever the ledger is restored.
 --
 --   pw_owner    owns everything: migrations, imports, archiving
---   pw_service  appends and reads; cannot change or remove what is stored
---   pw_analyst  reads the views in schema analytics, and nothing else
+--   pw_service  appends and reads; cannot change or remove what is stored. Read models are its own
+--   pw_analyst  reads the views in schemas analytics and projection, and nothing else
 --
 -- None can log in by itself. Give a login one of them: CREATE ROLE name LOGIN PASSWORD '...' IN ROLE pw_service;
 
@@ -34,7 +34,7 @@ BEGIN
     FOR item IN
         SELECT format('SCHEMA %I', nspname) AS name
         FROM pg_namespace
-        WHERE nspname IN ('ledger', 'analytics', 'migration', 'service')
+        WHERE nspname IN ('ledger', 'analytics', 'migration', 'service', 'projection')
         UNION ALL
         SELECT format('%s %s', CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, oid::regclass)
         FROM pg_class
@@ -60,6 +60,27 @@ GRANT USAGE, SELECT ON SEQUENCE ledger.position TO pw_service;
 -- What is no history may change.
 GRANT USAGE ON SCHEMA service TO pw_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA service TO pw_service;
+
+-- Read models are made and thrown away by whoever fills them. Each rebuild makes tables of its own.
+GRANT USAGE, CREATE ON SCHEMA projection TO pw_service;
+GRANT USAGE ON SCHEMA projection TO pw_analyst;
+DO $$
+DECLARE
+    item record;
+BEGIN
+    FOR item IN
+        SELECT oid::regclass AS name, relkind FROM pg_class
+        WHERE relnamespace = 'projection'::regnamespace AND relkind IN ('r', 'v')
+    LOOP
+        EXECUTE format(
+            'ALTER %s %s OWNER TO pw_service', CASE item.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, item.name
+        );
+        IF item.relkind = 'v' THEN
+            EXECUTE format('GRANT SELECT ON %s TO pw_analyst', item.name);
+        END IF;
+    END LOOP;
+END
+$$;
 
 -- Beside the views only the book of migrations, which tells every command whether the schema is up to date.
 GRANT USAGE ON SCHEMA analytics, migration TO pw_analyst;

@@ -36,7 +36,10 @@ def shape_of(url: str) -> dict[str, Any]:
         views = connection.execute(
             """
             SELECT relname, pg_get_viewdef(oid), obj_description(oid), relacl::text,
-                (SELECT array_agg(col_description(oid, attnum) ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid)
+                (
+                    SELECT array_agg(col_description(oid, attnum) ORDER BY attnum)
+                    FROM pg_attribute WHERE attrelid = oid
+                )
             FROM pg_class WHERE relnamespace = 'projection'::regnamespace AND relkind = 'v'
             """
         ).fetchall()
@@ -85,7 +88,7 @@ def test_a_row_has_the_columns_of_its_table_in_their_order(projection: Projectio
     course = Course([projection])
     for record in history.recorded:
         assert course.apply(record) == []
-    [(name, rows)] = course.take()
-    assert name == projection.name
+    [(name, rows, error)] = course.take()
+    assert (name, error) == (projection.name, "")
     assert rows
     assert all(list(row) == projection.columns for row in rows)

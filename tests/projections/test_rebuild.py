@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from domain import events as e
-from domain.errors import LedgerError, RebuildError, UnknownProjectionError
+from domain.errors import CursorError, LedgerError, RebuildError, UnknownProjectionError
 from eventstore.ledger import Ledger
 from eventstore.postgres.connection import connect
 from projections import bulk
@@ -28,6 +30,9 @@ from tests.projections.tables_of import positions_of, tables_of
 
 History = Any
 NewHistory = Callable[[str], History]
+
+#: Of a task in these tests.
+EVENTS = 12
 
 #: Stands for a disk that is full: the server refuses what a rebuild does last before it catches up.
 _FULL = """
@@ -107,7 +112,7 @@ async def test_processes_give_the_same_as_one(
     assert {one.differing_rows for one in rebuilt} == {0}
     # Several chunks, each told of.
     assert len(told) == 3
-    assert told[-1] == (66, 66)
+    assert told[-1] == (6 * EVENTS, 6 * EVENTS)
 
 
 async def test_it_goes_on_beside_appends_a_runner_and_readers(
@@ -140,7 +145,7 @@ async def test_it_goes_on_beside_appends_a_runner_and_readers(
     [last] = {one.position for one in await rebuild(database_url, ALL)}
     runner.cancel()
 
-    assert last == 11 * stored[0]
+    assert last == EVENTS * stored[0]
     # Readers never saw a task vanish.
     assert seen == sorted(seen)
     assert stored[0] > 5
@@ -160,6 +165,19 @@ async def test_rows_that_differ_are_counted_and_replaced(
     assert tables_of(database_url) == before
 
 
+async def test_read_models_of_a_ledger_that_was_restored_are_made_anew(
+    database_url: str, ledger: Ledger, new_history: NewHistory
+) -> None:
+    await store(ledger, new_history, 1)
+    nowhere = UUID(int=7)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE projection.build SET position = 999, cursor = %s", [f"{nowhere}/999/{nowhere}"])
+    with pytest.raises(CursorError):
+        await Runner(database_url, ALL).catch_up()
+    assert {one.differing_rows for one in await rebuild(database_url, ALL)} == {None}
+    assert set(positions_of(database_url).values()) == {EVENTS}
+
+
 # --- what goes wrong ---
 
 
@@ -171,7 +189,7 @@ def test_a_read_model_that_does_not_exist_is_named() -> None:
 async def test_two_rebuilds_at_once_are_refused(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [REBUILD_LOCK_KEY])
-        with pytest.raises(RebuildError, match="^another rebuild is under way$"):
+        with pytest.raises(RebuildError, match=r"^another rebuild is under way$"):
             await rebuild(database_url, ALL)
 
 
@@ -187,7 +205,7 @@ async def test_an_event_that_makes_no_sense_ends_it(
     with (
         unchanged(database_url),
         pytest.raises(
-            RebuildError, match=r"cannot take in the event of tree-2 at position 13: ValueError: the first"
+            RebuildError, match=r"cannot take in the event of tree-2 at position 14: ValueError: the first"
         ),
     ):
         await rebuild(database_url, ALL)
@@ -200,7 +218,7 @@ async def test_an_event_that_cannot_be_read_ends_it(
     with psycopg.connect(database_url, autocommit=True) as connection:
         append_raw(connection, [{"stream_id": "tree-1.1", "payload": '{"completed": "many"}'}])
     await Runner(database_url, ALL).catch_up()
-    with unchanged(database_url), pytest.raises(LedgerError, match="the event at position 12, of type 'progress'"):
+    with unchanged(database_url), pytest.raises(LedgerError, match="the event at position 13, of type 'progress'"):
         await rebuild(database_url, ALL)
 
 
@@ -245,40 +263,61 @@ async def test_what_one_that_died_has_left_is_removed_and_the_live_tables_are_no
 
 
 _CODE = """
-import asyncio, sys
-from projections import rebuild as module
-from projections.models import ALL
-module._PROCESSES_FROM_EVENTS = 0
+import sys
+from api.cli.main import app
+from projections import rebuild
 if __name__ == "__main__":
-    asyncio.run(module.rebuild(sys.argv[1], ALL, processes=2))
+    rebuild._PROCESSES_FROM_EVENTS = 0
+    app(["rebuild", "--all", "--processes", "2", "--database-url", sys.argv[1]])
 """
 
 
+@asynccontextmanager
+async def half_way(url: str, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `pw rebuild --all` in processes, held fast in the block where it stores its first rows."""
+    script = folder / "rebuild_it.py"
+    script.write_text(_CODE)
+    with psycopg.connect(url) as blocking:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), url, stderr=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        await until(lambda: len(tables_in(url)) == 2 * len(ALL), "the new tables are there")
+        blocking.execute("LOCK TABLE projection.blocker_2 IN ACCESS EXCLUSIVE MODE")
+        await until(lambda: connections(url, "Lock") > 0, "a process waits")
+        yield process
+
+
+def connections(url: str, waiting_for: str = "%") -> int:
+    with psycopg.connect(url) as connection:
+        [(count,)] = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name LIKE 'pw rebuild%%' AND coalesce(wait_event_type, '') LIKE %s",
+            [waiting_for],
+        ).fetchall()
+    return int(count)
+
+
 async def test_one_that_is_killed_half_way_takes_its_processes_with_it_and_leaves_the_live_tables(
-    database_url: str, ledger: Ledger, new_history: NewHistory, tmp_path: Any
+    database_url: str, ledger: Ledger, new_history: NewHistory, tmp_path: Path
 ) -> None:
     await store(ledger, new_history, 2)
     await Runner(database_url, ALL).catch_up()
-    script = tmp_path / "rebuild_it.py"
-    script.write_text(_CODE)
-
-    def connections(state: str = "%") -> int:
-        with psycopg.connect(database_url) as connection:
-            [(count,)] = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name LIKE 'pw rebuild%%' AND coalesce(wait_event_type, '') LIKE %s",
-                [state],
-            ).fetchall()
-        return int(count)
-
     with unchanged(database_url):
-        with psycopg.connect(database_url) as blocking:
-            # Folding goes on up to the first row that is stored.
-            process = subprocess.Popen([sys.executable, str(script), database_url])
-            await until(lambda: len(tables_in(database_url)) == 2 * len(ALL), "the new tables are there")
-            blocking.execute("LOCK TABLE projection.blocker_2 IN ACCESS EXCLUSIVE MODE")
-            await until(lambda: connections("Lock") > 0, "a process waits")
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        await until(lambda: connections() == 0, "nobody is connected any more")
+        async with half_way(database_url, tmp_path) as process:
+            process.kill()
+            await process.communicate()
+        await until(lambda: connections(database_url) == 0, "nobody is connected any more")
         assert len(await clean_up(database_url)) == len(ALL)
+
+
+async def test_one_that_is_interrupted_cleans_up_and_says_one_line(
+    database_url: str, ledger: Ledger, new_history: NewHistory, tmp_path: Path
+) -> None:
+    await store(ledger, new_history, 2)
+    await Runner(database_url, ALL).catch_up()
+    with unchanged(database_url):
+        async with half_way(database_url, tmp_path) as process:
+            # To all of them, as a terminal does.
+            os.killpg(process.pid, signal.SIGINT)
+        _, said = await process.communicate()
+        assert (process.returncode, said) == (130, b"pw: interrupted\n")

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import psycopg
 import pytest
 
 from domain import events as e
-from domain.errors import LedgerError
+from domain.errors import LedgerError, RebuildError
+from domain.ids import StreamId
 from eventstore.clock import SystemClock
 from eventstore.ledger import Ledger
 from eventstore.postgres.database import open_database
@@ -190,6 +193,28 @@ async def test_an_event_that_makes_no_sense_is_set_aside_and_told(
     aside = query(database_url, "SELECT DISTINCT position, error FROM projection.set_aside")
     assert aside == [(len(history.events), "ValueError: the first event of tree-1.77 is Started")]
     assert {row["status"] for row in tables_of(database_url)["subtask"]} == {"accepted"}
+
+
+async def test_a_row_that_cannot_be_made_is_set_aside_and_told(
+    database_url: str, ledger: Ledger, history: History
+) -> None:
+    work(history)
+    [planned] = [
+        one for one in history.events if isinstance(one.body, e.SubtaskPlanned) and one.stream_id == "tree-1.3"
+    ]
+    unnumbered = msgspec.structs.replace(planned, stream_id=StreamId("tree-1.last"), message_id=UUID(int=7))
+    await ledger.append([*history.events, unnumbered])
+
+    await Runner(database_url, ALL).catch_up()
+
+    aside = query(database_url, "SELECT name, position, error FROM projection.set_aside ORDER BY name")
+    error = "ValueError: invalid literal for int() with base 10: 'last'"
+    assert aside == [(name, len(history.events) + 1, error) for name in ("forecast", "subtask")]
+    assert [row["accepted"] for row in tables_of(database_url)["progress"]] == [3]
+    with pytest.raises(
+        RebuildError, match=r"^the read models are as they were: forecast cannot take in the event of"
+    ):
+        await rebuild(database_url, ALL)
 
 
 async def test_a_row_that_its_table_does_not_take_is_set_aside_and_its_neighbours_are_not(

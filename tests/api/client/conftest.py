@@ -11,7 +11,9 @@ import pytest
 
 from api.client.address import Address
 from api.client.client import Client
-from api.run.socket_server import served
+from api.server.listening import listening
+from api.server.serving import serving
+from api.settings import Settings
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,8 +75,9 @@ async def server() -> AsyncIterator[Server]:
     with tempfile.TemporaryDirectory(prefix="pw-test-") as folder:
         path = Path(folder) / "api.sock"
         made = Server(Address.of(f"unix:{path}", "pw_1_secret"))
-        async with served(made, path):
-            yield made
+        with listening(Settings(uds=str(path))) as listener:
+            async with serving(made, listener):
+                yield made
 
 
 @pytest.fixture

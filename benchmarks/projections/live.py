@@ -1,0 +1,91 @@
+"""How far the read models are behind while events come at a given rate."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+import psycopg
+import uuid6
+from workload import Course
+
+from api.jobs.projecting import projecting
+from domain.events import Event
+from eventstore.ledger import Ledger
+from projections.listing import standings
+
+#: Events of one append: what a server's group commit has at this rate.
+_BATCH = 100
+_DECODE = msgspec.json.Decoder(Event)
+
+
+class Lag(NamedTuple):
+    """What was measured."""
+
+    events_per_second: float
+    p50_seconds: float
+    p95_seconds: float
+    #: From the last append to the moment at which all was there.
+    rest_seconds: float
+
+
+def _follow(url: str) -> None:
+    async def run() -> None:
+        async with projecting(url):
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+def lag(url: str, events_per_second: int, seconds: int) -> Lag:
+    """Append at a rate, with the read models kept up to date by a process of their own."""
+    process = multiprocessing.get_context("spawn").Process(target=_follow, args=(url,), daemon=True)
+    process.start()
+    try:
+        return asyncio.run(_append(url, events_per_second, seconds))
+    finally:
+        process.terminate()
+        process.join()
+
+
+async def _append(url: str, events_per_second: int, seconds: int) -> Lag:
+    batches = _batches(events_per_second * seconds)
+    with psycopg.connect(url, autocommit=True) as connection:
+        await _caught_up(connection)
+        async with Ledger.open(url) as ledger:
+            started, samples, sent = time.perf_counter(), [0.0], 0
+            for batch in batches:
+                await ledger.append(batch)
+                sent += len(batch)
+                if sent % 2500 < _BATCH:
+                    samples.append(max(one.lag_seconds for one in standings(connection)))
+                await asyncio.sleep(max(sent / events_per_second - (time.perf_counter() - started), 0))
+        took = time.perf_counter() - started
+        rest = await _caught_up(connection)
+    samples.sort()
+    return Lag(sent / took, samples[len(samples) // 2], samples[int(len(samples) * 0.95)], rest)
+
+
+async def _caught_up(connection: psycopg.Connection) -> float:
+    started = time.perf_counter()
+    while any(one.lag_events for one in standings(connection)):  # noqa: ASYNC110 - it is in the database
+        await asyncio.sleep(0.01)
+    return time.perf_counter() - started
+
+
+def _batches(count: int) -> list[Sequence[Event]]:
+    """Make batches of tasks, several at a time."""
+    templates = [msgspec.json.encode(event) for event in Course(7, 100).run()]
+    made: list[Sequence[Event]] = []
+    while sum(map(len, made)) < count:
+        names = [f"live{uuid6.uuid7().hex[-12:]}".encode() for _ in range(8)]
+        for start in range(0, len(templates), _BATCH):
+            lines = templates[start : start + _BATCH]
+            for name in names:
+                events = [_DECODE.decode(line.replace(b"template", name)) for line in lines]
+                made.append([msgspec.structs.replace(one, message_id=uuid6.uuid7()) for one in events])
+    return made

@@ -1,0 +1,161 @@
+"""A task's course: its events folded once, by the domain, and shown to every read model step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from domain import events as e
+from domain.evolution import evolve, evolve_subtask
+from domain.ids import SubtaskId, is_task_stream
+from domain.task_state import SubtaskState, TaskState
+from projections.attempts import Attempt, blocked_seconds
+from projections.projection import Fold, Projection, Row, Step
+
+#: The events that a task, or what an archive has left of it, begins with.
+_OPENING: frozenset[type] = frozenset({e.TaskSubmitted, e.TaskArchived})
+
+
+class Fault(NamedTuple):
+    """An event that a read model could not take in."""
+
+    projection: str
+    record: e.RecordedEvent
+    error: str
+
+
+class Taken(NamedTuple):
+    """The rows of a read model that have changed."""
+
+    projection: str
+    rows: list[Row]
+    #: Why there are none, where they could not be made.
+    error: str = ""
+
+
+class Course:
+    """One task as far as its events were taken in, and its read models.
+
+    An event that cannot be taken in changes nothing, and is left out from then on: whoever folds the same events
+    again leaves out the same ones.
+    """
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self._projections = tuple(projections)
+        #: Whether rows that were made of the task before are void.
+        self.begun_anew = False
+        self.task_id = ""
+        #: Of the last event.
+        self.position = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._task: TaskState | None = None
+        self._subtasks: dict[SubtaskId, SubtaskState] = {}
+        self._attempts: dict[SubtaskId, Attempt] = {}
+        self._folds: list[Fold] = [projection.fold() for projection in self._projections]
+        self._routes: dict[type, list[tuple[str, Callable[[Step], None]]]] = {}
+
+    def __len__(self) -> int:
+        """Give the number of subtasks: about what the course takes up in memory."""
+        return len(self._subtasks)
+
+    def apply(self, record: e.RecordedEvent) -> list[Fault]:
+        """Take in the next event; gives the read models that could not, with the reason.
+
+        One that was taken in already changes nothing.
+        """
+        if record.position <= self.position:
+            return []
+        self.position, self.task_id = record.position, record.event.task_id
+        try:
+            step = self._step(record)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with an event must not end the fold of the others
+            return [Fault(one.name, record, _reason(error)) for one in self._projections]
+        kind = step.kind
+        route = self._routes.get(kind)
+        if route is None:
+            route = self._routes[kind] = self._route(kind)
+        faults = []
+        for name, apply in route:
+            try:
+                apply(step)
+            except Exception as error:  # noqa: BLE001 - as above
+                faults.append(Fault(name, record, _reason(error)))
+        return faults
+
+    def _route(self, kind: type) -> list[tuple[str, Callable[[Step], None]]]:
+        """Give the read models that a type of event concerns."""
+        pairs = zip(self._projections, self._folds, strict=True)
+        return [(projection.name, fold.apply) for projection, fold in pairs if kind in projection.events]
+
+    def take(self) -> list[Taken]:
+        """Give by read model the rows that are new or other than when they were last taken."""
+        self.begun_anew = False
+        return [_taken(one.name, fold) for one, fold in zip(self._projections, self._folds, strict=True)]
+
+    # This is where a rebuild's time goes: types are compared rather than asked for, and nothing is done twice.
+    def _step(self, record: e.RecordedEvent) -> Step:
+        event, task = record.event, self._task
+        body = event.body
+        kind = type(body)
+        if task is None or kind in _OPENING:
+            return self._open(record)
+        if task.status == "archived":
+            return Step(record, body, kind, task)
+        if is_task_stream(event.stream_id):
+            self._task = evolve(task, event)
+            return Step(record, body, kind, self._task)
+        subtask_id = SubtaskId(event.stream_id)
+        before = self._subtasks.get(subtask_id)
+        after = self._subtasks[subtask_id] = evolve_subtask(before, event)
+        if kind is e.SubtaskAccepted:
+            self._task = task = _with_head(task, body)
+        if before is None:
+            return Step(record, body, kind, task, None, after, moved=True)
+        usage = getattr(body, "usage", None)
+        step = Step(record, body, kind, task, before, after, after.status != before.status, usage)
+        self._follow(step, before, after)
+        return step
+
+    def _open(self, record: e.RecordedEvent) -> Step:
+        """Begin with a task: with its first event, or with what an archive has left of it."""
+        opened = evolve(self._task, record.event)
+        if opened is not self._task:
+            self.begun_anew = self.begun_anew or self._task is not None
+            self._begin()
+            # Changed in place from here on: a copy for each event would cost more than all the rest.
+            self._task = msgspec.structs.replace(opened, subtasks=self._subtasks)
+        return Step(record, record.event.body, type(record.event.body), self._task or opened)
+
+    def _follow(self, step: Step, before: SubtaskState, after: SubtaskState) -> None:
+        event = step.record.event
+        if step.kind is e.SubtaskClaimed:
+            step.attempt = self._attempts[after.id] = Attempt.claimed(before, after, event)
+            return
+        attempt = step.attempt = self._attempts.get(after.id)
+        if attempt is None:
+            return
+        if after.worked_seconds != before.worked_seconds:
+            step.worked_seconds = after.worked_seconds - before.worked_seconds
+        if before.blocked_at is not None:
+            step.blocked_seconds = blocked_seconds(before, after, event)
+        step.ended = attempt.follow(step, before, after)
+
+
+def _taken(name: str, fold: Fold) -> Taken:
+    try:
+        return Taken(name, list(fold.take()))
+    except Exception as error:  # noqa: BLE001 - one read model's fault must not end the others
+        return Taken(name, [], _reason(error))
+
+
+def _with_head(task: TaskState, body: e.EventBody) -> TaskState:
+    commit = body.commit if isinstance(body, e.SubtaskAccepted) else ""
+    return msgspec.structs.replace(task, head=commit) if commit else task
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

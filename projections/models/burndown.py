@@ -1,0 +1,121 @@
+"""Burn-down: what is left, at each moment at which that has changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import SQLModel
+
+from domain import events as e
+from domain.task_state import LIVE, SubtaskState
+from projections.columns import count, moment, position, real, text
+from projections.projection import Projection, Row, Step
+
+
+class BurndownRow(SQLModel, table=True):
+    """A row of `projection.burndown`. Weights are estimated effort, of all phases so far."""
+
+    __tablename__ = "burndown"
+    __table_args__ = {"schema": "projection"}
+
+    task_id: str = text(key=True)
+    position: int = position(key=True)
+    at: datetime = moment()
+    phase: int = count()
+    event: str = text()
+    subtasks_left: int = count()
+    subtasks_accepted: int = count()
+    subtasks_held: int = count()
+    live: int = count()
+    weight_left_seconds: float = real()
+    weight_accepted_seconds: float = real()
+    problems: int | None = count(null=True)
+
+
+#: Events that are points by themselves.
+_POINTS: frozenset[type] = frozenset(
+    {e.TaskSubmitted, e.ProblemsObserved, e.SubtaskAccepted, e.SubtaskHeld, e.SubtaskSplit}
+)
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._left = self._accepted = self._held = self._live = 0
+        # In milliseconds: whole numbers come back to nothing, however often they are added and taken away.
+        self._weight_left = self._weight_accepted = 0
+        self._problems: int | None = None
+        self._planning = False
+
+    def apply(self, step: Step) -> None:
+        if step.moved:
+            if step.before is not None:
+                self._count(step.before, -1)
+            if step.after is not None:
+                self._count(step.after, 1)
+        elif step.after is not None:
+            return
+        kind = step.kind
+        if kind is e.SubtaskPlanned:
+            # A point for the whole plan, when the first of it is claimed.
+            self._planning = True
+            return
+        if kind is e.SubtaskClaimed:
+            if not self._planning:
+                return
+            self._planning = False
+        elif kind not in _POINTS:
+            return
+        if isinstance(step.body, e.ProblemsObserved):
+            self._problems = step.body.problems
+        self._rows.append(self._row(step))
+
+    def _count(self, subtask: SubtaskState, sign: int) -> None:
+        weight = sign * round(subtask.plan.effort.p50 * 1000)
+        match subtask.status:
+            case "accepted":
+                self._accepted += sign
+                self._weight_accepted += weight
+            case "held":
+                self._held += sign
+            case "split":
+                pass
+            case status:
+                self._left += sign
+                self._weight_left += weight
+                self._live += sign if status in LIVE else 0
+
+    def _row(self, step: Step) -> Row:
+        return {
+            "task_id": step.task.id,
+            "position": step.record.position,
+            "at": step.record.event.occurred_at,
+            "phase": step.task.phase,
+            "event": str(type(step.body).__struct_config__.tag),
+            "subtasks_left": self._left,
+            "subtasks_accepted": self._accepted,
+            "subtasks_held": self._held,
+            "live": self._live,
+            "weight_left_seconds": self._weight_left / 1000,
+            "weight_accepted_seconds": self._weight_accepted / 1000,
+            "problems": self._problems,
+        }
+
+    def take(self) -> list[Row]:
+        rows, self._rows = self._rows, []
+        return rows
+
+
+BURNDOWN = Projection(
+    name="burndown",
+    version=1,
+    table=BurndownRow,
+    fold=_Fold,
+    events=frozenset(
+        {
+            e.TaskSubmitted, e.ProblemsObserved, e.SubtaskPlanned, e.SubtaskReady, e.SubtaskClaimed,
+            e.SubtaskAccepted, e.SubtaskHeld, e.SubtaskSplit, e.SubtaskReleased, e.SubtaskRejected, e.LeaseExpired,
+            e.Failed, e.Started, e.Progress, e.Blocked, e.Completed, e.BlockerAnswered,
+        }
+    ),
+)  # fmt: skip

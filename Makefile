@@ -34,7 +34,8 @@ setup: .venv/.stamp ## Make .venv with exactly the locked packages
 
 .PHONY: test
 test: setup ## Run all tests
-	$(BIN)/pytest
+	@# Most of the time is spent waiting for processes and the database.
+	$(BIN)/pytest -n 4
 
 .PHONY: demo
 demo: setup ## Show a whole run from tool output to merged work

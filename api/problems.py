@@ -57,6 +57,7 @@ KINDS: dict[type[e.ParallelWorkersError], Kind] = {
     e.OutcomeUnknownError: Kind(503, "outcome-unknown", "It may be stored or not: send it again"),
     e.CursorError: Kind(410, "unknown-place", "The ledger does not have this place"),
     e.RebuildError: Kind(503, "rebuild", "The read models could not be made anew"),
+    e.ModelError: Kind(500, "model", "The model of efforts cannot be used"),
     e.LifecycleError: Kind(409, "lifecycle", "The present state does not allow it"),
     e.NotClaimableError: Kind(409, "not-claimable", "The subtask cannot be handed out now"),
     e.NotReportedError: Kind(409, "not-reported", "Nobody has said that this is done"),

@@ -40,6 +40,9 @@ SUBTASKS_KEPT_MAX = 50_000
 #: Events of one transaction: folding them takes some ten milliseconds, in which a service in the same process waits.
 EVENTS_AT_ONCE_MAX = 1000
 
+#: How often the ledger is looked at where nobody rings, in seconds: tables may be a little late for once.
+_POLL_SECONDS = 5.0
+
 _RECONNECT = tenacity.wait_exponential_jitter(multiplier=0.1, max=5)
 
 _IS_ARCHIVED: LiteralString = "SELECT EXISTS (SELECT FROM ledger.archive WHERE task_id = %s)"
@@ -82,7 +85,8 @@ class Runner:
         self._url = url
         self._known = {projection.name: projection for projection in projections}
         self._status: Status = status
-        self._feed = Feed(url, doorbell)
+        # Where a doorbell says when to look, looking by oneself is for the case that it is deaf.
+        self._feed = Feed(url, doorbell, poll_seconds=_POLL_SECONDS if doorbell else POLL_SECONDS)
         #: Whether an event that cannot be taken in ends it all.
         self._strict = strict
         self._builds: dict[str, Build] = {}

@@ -36,7 +36,7 @@ def test_only_what_the_caller_cannot_help_is_the_servers_fault() -> None:
     at_fault = {cls.__name__ for cls, kind in KINDS.items() if kind.status >= 500}
     assert at_fault == {
         "ParallelWorkersError", "ServiceError", "LedgerError", "OverloadedError", "OutcomeUnknownError",
-        "RebuildError",
+        "RebuildError", "ModelError",
     }  # fmt: skip
 
 

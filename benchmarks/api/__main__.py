@@ -87,7 +87,9 @@ class Benchmark:
         table.add_row("share of a processor", f"{idle.cpu_share:.1%}", "")
         table.add_row("a subtask is ready until one has it, p50 ms", f"{idle.p50_ms:.1f}", "")
         table.add_row("... p99 ms", f"{idle.p99_ms:.1f}", "under 20")
-        table.add_row("echo of the same server, p50 and p99 ms", f"{idle.echo_p50_ms:.1f}, {idle.echo_p99_ms:.1f}", "")
+        table.add_row(
+            "echo of the same server, p50 and p99 ms", f"{idle.echo_p50_ms:.1f}, {idle.echo_p99_ms:.1f}", ""
+        )
         _OUT.print(table)
 
     def cycles(self) -> None:
@@ -118,7 +120,11 @@ class Benchmark:
             got = uvloop.run(streams.measure(port, readers, events))
         table = _table(f"{readers} readers of a stream", "delivered", "missing", "twice", "p50 ms", "p99 ms")
         table.add_row(
-            f"{got.events - got.missing:,}", f"{got.missing}", f"{got.twice}", f"{got.p50_ms:.1f}", f"{got.p99_ms:.1f}"
+            f"{got.events - got.missing:,}",
+            f"{got.missing}",
+            f"{got.twice}",
+            f"{got.p50_ms:.1f}",
+            f"{got.p99_ms:.1f}",
         )
         _OUT.print(table)
 

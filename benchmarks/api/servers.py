@@ -36,9 +36,7 @@ def running_server(url: str, *, stores: bool = True) -> Iterator[tuple[int, psut
             process.wait()
 
 
-async def _post_nowhere(
-    _: Service, messages: Sequence[AnyMessage], principal: Principal
-) -> list[MessageReceipt]:
+async def _post_nowhere(_: Service, messages: Sequence[AnyMessage], principal: Principal) -> list[MessageReceipt]:
     """Give the receipts that the ledger would, and store nothing."""
     del principal
     return [

@@ -72,7 +72,12 @@ async def measure(port: int, url: str, server: psutil.Process, agents: int, roun
     for line in (*lines, echo):
         line.close()
     return Idle(
-        statements, cpu, percentile(took, 0.5), percentile(took, 0.99), percentile(echoes, 0.5), percentile(echoes, 0.99)
+        statements,
+        cpu,
+        percentile(took, 0.5),
+        percentile(took, 0.99),
+        percentile(echoes, 0.5),
+        percentile(echoes, 0.99),
     )
 
 

@@ -297,10 +297,7 @@ async def test_of_decisions_on_one_state_in_several_processes_one_is_stored(
         for turn in range(10):
             # Different streams: nothing but the task's position tells them that they are in each other's way.
             answers = await asyncio.gather(
-                *(
-                    ledger.append([new_event(f"t.{number}")], at=last)
-                    for number, ledger in enumerate(ledgers, 1)
-                ),
+                *(ledger.append([new_event(f"t.{number}")], at=last) for number, ledger in enumerate(ledgers, 1)),
                 return_exceptions=True,
             )
             stored = [answer for answer in answers if not isinstance(answer, BaseException)]

@@ -48,7 +48,7 @@ async def test_a_thousand_waiting_claims_cost_fewer_than_five_statements_a_secon
         while await (await observer.execute(_COUNTED)).fetchone() != (AGENTS,):  # noqa: ASYNC110 - a fact of another process
             await asyncio.sleep(0.1)
         # What the server did at its start, and what it did for those who came, is still being counted.
-        await observer.execute("SELECT pg_sleep(%s)", [SECONDS])
+        await observer.execute("SELECT pg_sleep(%s)", [2 * SECONDS])
         before, began = await count(observer)
         await observer.execute("SELECT pg_sleep(%s)", [SECONDS])
         after, ended = await count(observer)

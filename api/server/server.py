@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from api.app import create_app
 from api.auth.authenticator import Authenticator
 from api.auth.keys import Keys
+from api.jobs.leader import Duty
 from api.jobs.projecting import projecting
 from api.jobs.purging import purging
 from api.jobs.scheduler import Job, led_jobs, scheduled
@@ -80,7 +81,8 @@ async def open_server(
         webhooks = await stack.enter_async_context(
             open_webhooks(url, service.hub, clock, metrics, private_targets=private)
         )
-        await stack.enter_async_context(_jobs(url, service, webhooks, metrics, clock))
+        beside = [lambda: projecting(url)] if settings.read_models else []
+        await stack.enter_async_context(_jobs(url, service, webhooks, metrics, clock, beside))
         ready = Readiness(url, service.hub, clock, folder=folder)
         parts = _Parts(service, webhooks, authenticator, ready)
         app = await stack.enter_async_context(_application(parts, settings, clock, metrics, tracer))
@@ -125,11 +127,10 @@ async def _application(
 
 @asynccontextmanager
 async def _jobs(
-    url: str, service: Service, webhooks: Webhooks, metrics: Metrics, clock: Clock
+    url: str, service: Service, webhooks: Webhooks, metrics: Metrics, clock: Clock, beside: Sequence[Duty]
 ) -> AsyncIterator[None]:
     own = [Job(*job) for job in service.jobs]
     led = [*(Job(*job) for job in service.leader_jobs), sealing(url), purging(webhooks)]
-    beside = [lambda: projecting(url)]
     async with scheduled(own, metrics, clock), led_jobs(url, led, metrics, clock, beside=beside):
         yield
 

@@ -25,6 +25,7 @@ from figures import Figures
 from rich.console import Console
 from rich.table import Table
 from servers import running_server
+from work import cancel_all
 
 from eventstore.postgres.embedded import embedded_server
 from eventstore.postgres.migrations import migrate
@@ -42,7 +43,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pw-bench-") as folder:
         Path(folder).chmod(0o755)
         with embedded_server(Path(folder)) as url:
-            migrate(url)
             Benchmark(url, options.rounds or (1 if options.quick else 3), quick=options.quick).run()
 
 
@@ -61,10 +61,18 @@ class Benchmark:
         self.cycles()
         self.streams()
 
+    def _ledger(self, name: str) -> str:
+        """Make a ledger of its own for a part, so that none has to do with what another has left."""
+        url = cycles.url_of_new_database(self._url, f"ledger_{name}")
+        migrate(url)
+        return url
+
     def messages(self) -> None:
         """(a) Single messages beside the same route without the ledger, and batches of a hundred."""
         table = _table("messages", "clients", "messages/s", "p50 ms", "p99 ms", "without ledger", "of it")
-        with running_server(self._url) as (port, _), running_server(self._url, stores=False) as (other, _):
+        # A ledger of its own, so that it does not follow what the first one stores.
+        stored, idle = self._ledger("messages"), self._ledger("without_ledger")
+        with running_server(stored) as (port, _), running_server(idle, stores=False) as (other, _):
             for clients, each in _CLIENTS.items():
                 stored, limit = self._turns(
                     lambda port=port, clients=clients, each=each: _single(port, clients, each),
@@ -80,8 +88,9 @@ class Benchmark:
     def waiting(self) -> None:
         """(b) Idle agents."""
         agents, rounds = (200, 100) if self._quick else (1000, 1000)
-        with running_server(self._url) as (port, process):
-            idle = uvloop.run(waiting.measure(port, self._url, process, agents, rounds))
+        url = self._ledger("idle_agents")
+        with running_server(url) as (port, process):
+            idle = uvloop.run(waiting.measure(port, url, process, agents, rounds))
         table = _table(f"{agents} idle agents", "what", "measured", "reach")
         table.add_row("database statements/s", f"{idle.statements_per_second:.1f}", "under 5")
         table.add_row("share of a processor", f"{idle.cpu_share:.1%}", "")
@@ -96,7 +105,7 @@ class Benchmark:
         """(c) Whole cycles beside job queues."""
         jobs = 200 if self._quick else 1000
         table = _table(f"{cycles.AGENTS} agents, a job each after the other", "who", "jobs/s", "ours is")
-        with running_server(self._url) as (port, _):
+        with running_server(self._ledger("cycles")) as (port, _):
             ours = [uvloop.run(cycles.ours(port, jobs)) for _ in range(self._rounds + 1)][1:]
         rate = statistics.median(ours)
         table.add_row("claim, start, progress, complete", f"{rate:,.0f}", "")
@@ -116,7 +125,7 @@ class Benchmark:
     def streams(self) -> None:
         """(d) Readers of the event stream."""
         readers, events = (100, 200) if self._quick else (500, 1000)
-        with running_server(self._url) as (port, _):
+        with running_server(self._ledger("streams")) as (port, _):
             got = uvloop.run(streams.measure(port, readers, events))
         table = _table(f"{readers} readers of a stream", "delivered", "missing", "twice", "p50 ms", "p99 ms")
         table.add_row(
@@ -142,7 +151,9 @@ class Benchmark:
 def _single(port: int, clients: int, each: int) -> Figures:
     async def run() -> Figures:
         held = await messages.prepare(port, clients)
-        return await messages.single(held, each)
+        figures = await messages.single(held, each)
+        await cancel_all(port)
+        return figures
 
     return uvloop.run(run())
 
@@ -150,7 +161,9 @@ def _single(port: int, clients: int, each: int) -> Figures:
 def _batched(port: int) -> Figures:
     async def run() -> Figures:
         held = await messages.prepare(port, 16)
-        return await messages.batches(held, 10)
+        figures = await messages.batches(held, 10)
+        await cancel_all(port)
+        return figures
 
     return uvloop.run(run())
 

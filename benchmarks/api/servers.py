@@ -16,6 +16,7 @@ import uvloop
 from api.auth.principal import Principal
 from api.schemas import AnyMessage, MessageReceipt
 from api.server import server as assembling
+from api.server.run import collect_rarely
 from api.service.service import Service
 from api.settings import Settings
 from eventstore.clock import SystemClock
@@ -46,6 +47,7 @@ async def _post_nowhere(_: Service, messages: Sequence[AnyMessage], principal: P
 
 async def _serve(url: str) -> None:
     settings = Settings(port=0, requests_per_second=0.0)
+    collect_rarely()
     async with assembling.open_server(url, settings, SystemClock()) as server:
         print(server.address.rpartition(":")[2], flush=True)
         await asyncio.Event().wait()

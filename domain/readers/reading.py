@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import BinaryIO
 
@@ -147,6 +147,11 @@ def _read_told(name: str, reader: _Reader, source: Source, tree: Tree) -> Report
         raise ReportError(f"{error}{hint}") from None
 
 
-def _formats_of(source: Source) -> list[str]:
-    """Tell which formats the beginning of an input looks like, the surest first."""
-    return [name for name, reader in _READERS.items() if reader.recognises(source.head)]
+def _formats_of(source: Source) -> Iterator[str]:
+    """Tell which formats the beginning of an input looks like, the surest first.
+
+    One after the other, because the first is mostly the right one, and asking all takes as long as reading a small
+    report.
+    """
+    head = source.head
+    return (name for name, reader in _READERS.items() if reader.recognises(head))

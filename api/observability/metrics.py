@@ -13,9 +13,6 @@ from prometheus_client import (
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-#: Of `Metrics.render`.
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 #: From a message that is stored in a group commit to a claim that waits for minutes.
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0)
 _JOB_SECONDS = (0.01, 0.1, 1.0, 10.0, 60.0, 300.0)

@@ -14,9 +14,6 @@ from domain import events as e
 from domain.ids import SubtaskId, is_task_stream
 from domain.task_state import LIVE, AttemptNote, Blocker, SubtaskState, TaskState
 
-#: What only a worker says that is at work.
-_AT_WORK = (e.Started, e.Progress, e.Blocked)
-
 
 def fold(recorded: Iterable[e.RecordedEvent]) -> TaskState | None:
     """Rebuild a task's state from all its events in order; None where there is no task."""
@@ -26,8 +23,17 @@ def fold(recorded: Iterable[e.RecordedEvent]) -> TaskState | None:
     return state
 
 
-def evolve(state: TaskState | None, event: e.Event) -> TaskState:
-    """Give the state after one more event."""
+def changeable(state: TaskState) -> TaskState:
+    """Give the same state with subtasks of its own, which `evolve` may change in place."""
+    return msgspec.structs.replace(state, subtasks=dict(state.subtasks))
+
+
+def evolve(state: TaskState | None, event: e.Event, *, in_place: bool = False) -> TaskState:
+    """Give the state after one more event.
+
+    With `in_place`, which needs a `changeable` state that nobody else looks at, the one before is not to be used any
+    more: thousands of subtasks are not copied for each event.
+    """
     body = event.body
     if isinstance(body, e.TaskSubmitted):
         return TaskState(id=event.task_id, submitted=body, submitted_at=event.occurred_at, head=body.base_commit)
@@ -43,7 +49,11 @@ def evolve(state: TaskState | None, event: e.Event) -> TaskState:
     subtask_id = SubtaskId(event.stream_id)
     subtask = evolve_subtask(state.subtasks.get(subtask_id), event)
     head = (body.commit or state.head) if isinstance(body, e.SubtaskAccepted) else state.head
-    return msgspec.structs.replace(state, subtasks={**state.subtasks, subtask_id: subtask}, head=head)
+    if not in_place:
+        return msgspec.structs.replace(state, subtasks={**state.subtasks, subtask_id: subtask}, head=head)
+    # A `changeable` state's subtasks are a dictionary.
+    state.subtasks[subtask_id] = subtask  # type: ignore[index]
+    return state if head is state.head else msgspec.structs.replace(state, head=head)
 
 
 def evolve_subtask(subtask: SubtaskState | None, event: e.Event) -> SubtaskState:
@@ -123,24 +133,49 @@ def _revived(subtask: SubtaskState, event: e.Event) -> SubtaskState:
 
 def _hear(subtask: SubtaskState, event: e.Event) -> SubtaskState:
     change = msgspec.structs.replace
-    subtask = _with_cost(subtask, getattr(event.body, "usage", None))
-    if isinstance(event.body, _AT_WORK):
-        since = subtask.started_at or event.occurred_at
-        subtask = change(subtask, started_at=since, heard_at=event.occurred_at, moved_at=event.occurred_at)
-    if not isinstance(event.body, e.Blocked):
+    body, at = event.body, event.occurred_at
+    subtask = _with_cost(subtask, getattr(body, "usage", None))
+    if not isinstance(body, e.Blocked):
         subtask = _unblocked(subtask, event)
-    match event.body:
-        case e.Started():
-            return change(subtask, status="running", issue=None)
+    since = subtask.started_at or at
+    # One copy for each: this is what most events come to.
+    match body:
         case e.Progress(completed=completed, total=total, status=note):
-            return change(subtask, status="running", completed=completed, total=total, note=note, issue=None)
+            return change(
+                subtask,
+                status="running",
+                started_at=since,
+                heard_at=at,
+                moved_at=at,
+                completed=completed,
+                total=total,
+                note=note,
+                issue=None,
+            )
+        case e.Started():
+            return change(subtask, status="running", started_at=since, heard_at=at, moved_at=at, issue=None)
         case e.Blocked(issue=issue, context=context):
-            since = subtask.blocked_at or event.occurred_at
-            return change(subtask, status="blocked", issue=issue, note=context, blocked_at=since)
+            return change(
+                subtask,
+                status="blocked",
+                started_at=since,
+                heard_at=at,
+                moved_at=at,
+                issue=issue,
+                note=context,
+                blocked_at=subtask.blocked_at or at,
+            )
         case e.Completed(summary=summary):
-            worked = _worked(subtask, event.occurred_at)
-            subtask = change(subtask, worked_seconds=worked, started_at=None, heard_at=event.occurred_at)
-            return change(subtask, status="reported", note=summary, issue=None)
+            worked = _worked(subtask, at)
+            return change(
+                subtask,
+                status="reported",
+                worked_seconds=worked,
+                started_at=None,
+                heard_at=at,
+                note=summary,
+                issue=None,
+            )
         case e.Failed(error=error):
             return _end_attempt(subtask, event, error, failures=1)
         case _:

@@ -199,6 +199,9 @@ def _decide(state: TaskState, subtask: SubtaskState, command: Command, limits: L
 
 def _no_more_questions(subtask: SubtaskState, drafts: Sequence[Draft]) -> list[Draft]:
     """Close what is still open of a subtask that has come to its end: nobody waits for the answers."""
+    if len(drafts) == 1:
+        # A message from which nothing follows: most that is decided.
+        return []
     said = [draft.body for draft in drafts if draft.stream == subtask.id]
     if not any(isinstance(body, e.SubtaskHeld | e.SubtaskSplit) for body in said):
         return []

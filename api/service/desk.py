@@ -29,7 +29,7 @@ from domain.errors import (
     UnknownTaskError,
     VersionConflictError,
 )
-from domain.evolution import evolve
+from domain.evolution import changeable, evolve
 from domain.ids import StreamId, SubtaskId, TaskId
 from domain.lifecycle import Command, Draft, Limits, decide
 from domain.readiness import closing, milestones, newly_ready, over_budget, waits_that_are_over
@@ -94,8 +94,9 @@ class Desk:
         self._queue: deque[_Request] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        # By subtask what its present worker has said: said again, it is not decided again.
-        self._said: dict[str, dict[UUID, e.RecordedEvent]] = {}
+        # By subtask, and by the number of its id, what its present worker has said: said again, it is not decided
+        # again.
+        self._said: dict[str, dict[int, e.RecordedEvent]] = {}
 
     # --- what is known ---
 
@@ -139,7 +140,7 @@ class Desk:
 
     def said_before(self, stream: str, message_id: UUID) -> e.RecordedEvent | None:
         """Give what the present worker of a subtask has said under that id."""
-        return self._said.get(stream, {}).get(message_id)
+        return self._said.get(stream, {}).get(message_id.int)
 
     async def catch_up(self) -> None:
         """Read what the ledger has beyond the state."""
@@ -180,7 +181,7 @@ class Desk:
         if isinstance(event.body, e.SubtaskClaimed):
             self._said.pop(event.stream_id, None)
         elif isinstance(event.body, e.Started | e.Progress | e.Blocked | e.Completed | e.Failed):
-            self._said.setdefault(event.stream_id, {})[event.message_id] = record
+            self._said.setdefault(event.stream_id, {})[event.message_id.int] = record
 
     async def wait_for(self, predicate: Callable[[TaskState], bool]) -> None:
         """Wait until the state is as asked."""
@@ -192,9 +193,9 @@ class Desk:
     async def open(self, drafts: Sequence[Draft]) -> None:
         """Open the task with its first events; raises `VersionConflictError` where its name is taken."""
         events = [self.event(draft) for draft in drafts]
-        state = evolve(None, events[0])
+        state = changeable(evolve(None, events[0]))
         for event in events[1:]:
-            state = evolve(state, event)
+            state = evolve(state, event, in_place=True)
         following, state = self._consequences(state, limits_of(state.submitted))
         events += following
         self._take_in(state, events, await self._ledger.append(events, at=0))
@@ -218,13 +219,13 @@ class Desk:
         """Have something decided on the task's state, and give receipts of its events once they are durable.
 
         Raises what `deciding` raises, and `LedgerError` as `Ledger.append` does. Cancelling the caller does not undo
-        what is under way.
+        what was decided; what was not yet is left undone.
         """
         request = _Request(deciding, asyncio.get_running_loop().create_future(), settles=settles)
         self._queue.append(request)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name=f"desk {self.task_id}")
-        return await asyncio.shield(request.done)
+        return await request.done
 
     def event(self, draft: Draft, *, message_id: UUID | None = None, occurred_at: datetime | None = None) -> e.Event:
         """Make an event of a draft."""
@@ -298,7 +299,7 @@ class Desk:
 
     def _decide(self, batch: Sequence[_Request]) -> _Decision:
         """Let each request decide on what those before it leave."""
-        state = self.state
+        state = changeable(self.state)
         going: list[_Request] = []
         refused: list[tuple[_Request, ParallelWorkersError]] = []
         events: list[e.Event] = []
@@ -311,7 +312,7 @@ class Desk:
                 refused.append((request, error))
                 continue
             for event in request.events:
-                state = evolve(state, event)
+                state = evolve(state, event, in_place=True)
             going.append(request)
             events += request.events
         if any(not _is_quiet(event.body) for event in events) or any(request.settles for request in going):
@@ -320,7 +321,7 @@ class Desk:
         return _Decision(going, refused, events, state)
 
     def _consequences(self, state: TaskState, limits: Limits) -> tuple[list[e.Event], TaskState]:
-        """List what follows by itself, and give the state after it.
+        """List what follows by itself, and give the state after it; `state` is changed on the way.
 
         Waits that are over, subtasks that are ready, milestones, a used-up budget.
         """
@@ -336,7 +337,7 @@ class Desk:
                 return following, state
             for draft in drafts:
                 following.append(event := self.event(draft))
-                state = evolve(state, event)
+                state = evolve(state, event, in_place=True)
 
     def _take_in(self, state: TaskState, events: Sequence[e.Event], receipts: Sequence[e.Receipt]) -> None:
         """Take note of what is stored now; `state` is that after the events."""
@@ -382,7 +383,8 @@ def _is_quiet(body: e.EventBody) -> bool:
 
 def _refuse(refused: Iterable[tuple[_Request, ParallelWorkersError]]) -> None:
     for request, error in refused:
-        request.done.set_exception(error)
+        if not request.done.done():
+            request.done.set_exception(error)
 
 
 def _answer(going: Iterable[_Request], receipts: Sequence[e.Receipt]) -> None:

@@ -68,8 +68,9 @@ class Messages:
         self._observations = observations
         self._ledger = ledger
         self._clock = clock
-        # Sent again while the first is under way, a message waits for it.
-        self._under_way: dict[tuple[str, UUID], asyncio.Future[None]] = {}
+        # By the number of its id (a UUID's own hash is computed in Python): sent again while the first is under way,
+        # a message waits for it. Hardly ever does one, so what it would wait for is made when it comes.
+        self._under_way: dict[int, asyncio.Future[None] | None] = {}
         self.on_receipt: Callable[[AnyMessage, MessageReceipt], None] = lambda _message, _receipt: None
 
     async def post(self, messages: Sequence[AnyMessage], principal: Principal) -> list[MessageReceipt]:
@@ -94,15 +95,21 @@ class Messages:
         return receipt
 
     async def _once(self, message: AnyMessage, principal: Principal) -> MessageReceipt:
-        key = (message.subtask_id, message.message_id)
-        while (first := self._under_way.get(key)) is not None:
-            await asyncio.wait({first})
-        done = self._under_way[key] = asyncio.get_running_loop().create_future()
+        key = message.message_id.int
+        while key in self._under_way:
+            await self._end_of(key)
+        self._under_way[key] = None
         try:
             return await self._decide(message, principal)
         finally:
-            del self._under_way[key]
-            done.set_result(None)
+            if (ended := self._under_way.pop(key)) is not None:
+                ended.set_result(None)
+
+    async def _end_of(self, key: int) -> None:
+        ended = self._under_way[key]
+        if ended is None:
+            ended = self._under_way[key] = asyncio.get_running_loop().create_future()
+        await asyncio.wait({ended})
 
     async def _decide(self, message: AnyMessage, principal: Principal) -> MessageReceipt:
         task_id = task_of(message.subtask_id)
@@ -229,6 +236,7 @@ def body_of(message: AnyMessage) -> e.WorkerMessage:
 
 def _time_in(message_id: UUID) -> datetime | None:
     """Read the milliseconds of a UUIDv7 (RFC 9562); None for other ids."""
-    if message_id.version != 7:
+    number = message_id.int
+    if number >> 76 & 0xF != 7:
         return None
-    return _UNIX + timedelta(milliseconds=message_id.int >> 80)
+    return _UNIX + timedelta(milliseconds=number >> 80)

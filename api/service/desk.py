@@ -221,11 +221,15 @@ class Desk:
         Raises what `deciding` raises, and `LedgerError` as `Ledger.append` does. Cancelling the caller does not undo
         what was decided; what was not yet is left undone.
         """
+        return await self.ask(deciding, settles=settles)
+
+    def ask(self, deciding: Deciding, *, settles: bool = False) -> asyncio.Future[list[e.Receipt]]:
+        """Do what `act` does, and give its outcome to be waited for: what is asked first is decided first."""
         request = _Request(deciding, asyncio.get_running_loop().create_future(), settles=settles)
         self._queue.append(request)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush(), name=f"desk {self.task_id}")
-        return await request.done
+        return request.done
 
     def event(self, draft: Draft, *, message_id: UUID | None = None, occurred_at: datetime | None = None) -> e.Event:
         """Make an event of a draft."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from api.auth.principal import Principal
@@ -50,6 +51,15 @@ _KEPT = "epoch {} of {} was over; the result is kept, and changes nothing"
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _Asked(NamedTuple):
+    """A message that its desk is to decide on."""
+
+    message: AnyMessage
+    desk: Desk
+    report: Report
+    outcome: asyncio.Future[list[e.Receipt]]
+
+
 class Messages:
     """Takes in what workers say."""
 
@@ -71,7 +81,6 @@ class Messages:
         # By the number of its id (a UUID's own hash is computed in Python): sent again while the first is under way,
         # a message waits for it. Hardly ever does one, so what it would wait for is made when it comes.
         self._under_way: dict[int, asyncio.Future[None] | None] = {}
-        self.on_receipt: Callable[[AnyMessage, MessageReceipt], None] = lambda _message, _receipt: None
 
     async def post(self, messages: Sequence[AnyMessage], principal: Principal) -> list[MessageReceipt]:
         """Take in each message by itself, those about one subtask in their order, and give their receipts.
@@ -79,20 +88,43 @@ class Messages:
         Raises `LedgerError` where the database is away or too much waits: sent again, each is stored once.
         """
         if len(messages) == 1:
-            return [await self._take(messages[0], principal)]
-        # Each reaches its desk's queue before the next one is begun: a desk decides in the order of its queue.
-        return list(await asyncio.gather(*(self._take(message, principal) for message in messages)))
+            return [await _receipt(messages[0], self._once(messages[0], principal))]
+        # Each reaches its desk's queue before the next one is begun: a desk decides in the order of its queue. Those
+        # that need to ask nobody else are there at once; what comes behind one that does must not overtake it.
+        asked = list(self._ask_at_once(messages, principal))
+        rest = messages[len(asked) :]
+        first, others = await asyncio.gather(
+            self._answers(asked),
+            asyncio.gather(*(_receipt(message, self._once(message, principal)) for message in rest)),
+        )
+        return [*first, *others]
 
-    async def _take(self, message: AnyMessage, principal: Principal) -> MessageReceipt:
+    def _ask_at_once(self, messages: Iterable[AnyMessage], principal: Principal) -> Iterator[_Asked]:
+        """Ask the desks about messages in their order, up to the first that something has to be looked up for."""
+        for message in messages:
+            desk = self._desks.resident(task_of(message.subtask_id))
+            plain = (
+                desk is not None
+                and message.task_id in (None, desk.task_id)
+                and not isinstance(message, BlockedMessage)
+                and message.message_id.int not in self._under_way
+                and desk.said_before(message.subtask_id, message.message_id) is None
+                and self._workers.known_to_belong(message.worker_id, principal)
+            )
+            if not plain or desk is None:
+                return
+            self._under_way[message.message_id.int] = None
+            report = _report(message)
+            yield _Asked(message, desk, report, self._ask(desk, report, message))
+
+    async def _answers(self, asked: Sequence[_Asked]) -> list[MessageReceipt]:
         try:
-            receipt = await self._once(message, principal)
-        except errors.ParallelWorkersError as error:
-            code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
-            if code is None:
-                raise
-            receipt = MessageReceipt(message_id=message.message_id, status="rejected", reason=str(error), code=code)
-        self.on_receipt(message, receipt)
-        return receipt
+            # All are waited for, so that none ends without anybody who hears of it.
+            await asyncio.gather(*(one.outcome for one in asked), return_exceptions=True)
+            return [await _receipt(one.message, self._outcome(one)) for one in asked]
+        finally:
+            for one in asked:
+                self._let_go(one.message)
 
     async def _once(self, message: AnyMessage, principal: Principal) -> MessageReceipt:
         key = message.message_id.int
@@ -102,8 +134,11 @@ class Messages:
         try:
             return await self._decide(message, principal)
         finally:
-            if (ended := self._under_way.pop(key)) is not None:
-                ended.set_result(None)
+            self._let_go(message)
+
+    def _let_go(self, message: AnyMessage) -> None:
+        if (ended := self._under_way.pop(message.message_id.int)) is not None:
+            ended.set_result(None)
 
     async def _end_of(self, key: int) -> None:
         ended = self._under_way[key]
@@ -119,11 +154,18 @@ class Messages:
         desk = await self._desks.get(task_id)
         if (said := desk.said_before(message.subtask_id, message.message_id)) is not None:
             return _known(message, said)
-        report = await self._report(desk, message)
+        report = _report(message, await self._paths(desk, message))
+        return await self._outcome(_Asked(message, desk, report, self._ask(desk, report, message)))
+
+    def _ask(self, desk: Desk, report: Report, message: AnyMessage) -> asyncio.Future[list[e.Receipt]]:
+        return desk.ask(lambda state: self._events(desk, state, report, message))
+
+    async def _outcome(self, asked: _Asked) -> MessageReceipt:
+        message = asked.message
         try:
-            receipts = await desk.act(lambda state: self._events(desk, state, report, message))
+            receipts = await asked.outcome
         except errors.StaleLeaseError as error:
-            return await self._too_late(desk, report, message, error)
+            return await self._too_late(asked.desk, asked.report, message, error)
         except errors.RepeatedMessageError:
             # Another process has stored it just now.
             if (found := await self._found(message)) is None:
@@ -139,18 +181,12 @@ class Messages:
             warning=receipt.warning,
         )
 
-    async def _report(self, desk: Desk, message: AnyMessage) -> Report:
-        paths: tuple[str, ...] = ()
+    async def _paths(self, desk: Desk, message: AnyMessage) -> tuple[str, ...]:
+        """List the files that a blocked worker's problems are in."""
         subtask = desk.state.subtasks.get(SubtaskId(message.subtask_id))
-        if isinstance(message, BlockedMessage) and subtask is not None:
-            paths = await self._observations.paths_of(desk.state, subtask)
-        return Report(
-            subtask_id=SubtaskId(message.subtask_id),
-            worker_id=WorkerId(message.worker_id),
-            epoch=message.lease_epoch,
-            message=body_of(message),
-            problem_paths=paths,
-        )
+        if not isinstance(message, BlockedMessage) or subtask is None:
+            return ()
+        return await self._observations.paths_of(desk.state, subtask)
 
     def _events(self, desk: Desk, state: TaskState, report: Report, message: AnyMessage) -> list[e.Event]:
         first, *rest = decide(state, report, desk.limits)
@@ -189,6 +225,27 @@ class Messages:
         """Look whether the ledger has the message from before."""
         record = await self._ledger.find_message(task_of(message.subtask_id), message.message_id)
         return None if record is None else _known(message, record)
+
+
+async def _receipt(message: AnyMessage, outcome: Awaitable[MessageReceipt]) -> MessageReceipt:
+    """Wait for what becomes of a message; a refusal that is its sender's business is a receipt as well."""
+    try:
+        return await outcome
+    except errors.ParallelWorkersError as error:
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
+        if code is None:
+            raise
+        return MessageReceipt(message_id=message.message_id, status="rejected", reason=str(error), code=code)
+
+
+def _report(message: AnyMessage, problem_paths: tuple[str, ...] = ()) -> Report:
+    return Report(
+        subtask_id=SubtaskId(message.subtask_id),
+        worker_id=WorkerId(message.worker_id),
+        epoch=message.lease_epoch,
+        message=body_of(message),
+        problem_paths=problem_paths,
+    )
 
 
 def _known(message: AnyMessage, record: e.RecordedEvent) -> MessageReceipt:

@@ -21,6 +21,7 @@ from uuid import UUID
 from api.schemas import Policy, ToolSpec
 from api.service.policy import limits_of, policy_of, tool_of
 from domain import events as e
+from domain.consequences import consequences, is_quiet
 from domain.errors import (
     InvalidEventError,
     LedgerError,
@@ -32,7 +33,6 @@ from domain.errors import (
 from domain.evolution import changeable, evolve
 from domain.ids import StreamId, SubtaskId, TaskId
 from domain.lifecycle import Command, Draft, Limits, decide
-from domain.readiness import closing, milestones, newly_ready, over_budget, waits_that_are_over
 from domain.task_state import LIVE, SubtaskState, TaskState
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
@@ -41,11 +41,6 @@ from eventstore.ledger import Ledger
 _BATCH_MAX = 1000
 #: How often other processes may be faster before a request is given up.
 _RACES_MAX = 100
-
-#: From these nothing follows for other subtasks, unless they say what they have cost.
-_QUIET = (
-    e.SubtaskClaimed, e.SubtaskReassigned, e.Started, e.Progress, e.Completed, e.GateEvaluated, e.LateReported,
-)  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
 
@@ -319,29 +314,19 @@ class Desk:
                 state = evolve(state, event, in_place=True)
             going.append(request)
             events += request.events
-        if any(not _is_quiet(event.body) for event in events) or any(request.settles for request in going):
+        if any(not is_quiet(event.body) for event in events) or any(request.settles for request in going):
             following, state = self._consequences(state, self.limits)
             events += following
         return _Decision(going, refused, events, state)
 
     def _consequences(self, state: TaskState, limits: Limits) -> tuple[list[e.Event], TaskState]:
-        """List what follows by itself, and give the state after it; `state` is changed on the way.
-
-        Waits that are over, subtasks that are ready, milestones, a used-up budget.
-        """
+        """List what follows by itself, and give the state after it; `state` is changed on the way."""
         following: list[e.Event] = []
-        while True:
-            drafts = [Draft(body, subtask) for subtask, body in waits_that_are_over(state)]
-            drafts += [Draft(e.SubtaskReady(), subtask) for subtask in newly_ready(state, self.clock.now())]
-            drafts += [Draft(body, state.id) for body in milestones(state)]
-            drafts += [Draft(body, state.id) for body in over_budget(state, limits.cost_max)]
-            if not limits.looks_again:
-                drafts += [Draft(body, state.id) for body in closing(state)]
-            if not drafts:
-                return following, state
+        while drafts := consequences(state, limits, self.clock.now()):
             for draft in drafts:
                 following.append(event := self.event(draft))
                 state = evolve(state, event, in_place=True)
+        return following, state
 
     def _take_in(self, state: TaskState, events: Sequence[e.Event], receipts: Sequence[e.Receipt]) -> None:
         """Take note of what is stored now; `state` is that after the events."""
@@ -379,10 +364,6 @@ def _fail(batch: Iterable[_Request], error: ParallelWorkersError) -> None:
     for request in batch:
         if not request.done.done():
             request.done.set_exception(error)
-
-
-def _is_quiet(body: e.EventBody) -> bool:
-    return isinstance(body, _QUIET) and getattr(body, "usage", None) is None
 
 
 def _refuse(refused: Iterable[tuple[_Request, ParallelWorkersError]]) -> None:

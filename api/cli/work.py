@@ -13,6 +13,7 @@ import typer
 
 from api.cli.console import err, one_line_errors
 from api.cli.options import ServerUrl, address_of
+from api.runner.machine import Thresholds
 from api.runner.process import WORKERS_MAX
 from api.runner.tool import check_installed
 from api.runner.workers import PRESETS, WorkerSpec, worker_from
@@ -39,13 +40,21 @@ def work(
     ] = None,
     task: Annotated[str | None, typer.Option(help="Work for this task alone.")] = None,
     drain: Annotated[bool, typer.Option("--drain", help="End when there is no work.")] = False,
+    cpu_max: Annotated[
+        float | None,
+        typer.Option(min=1.0, max=100.0, help="Share of the processors, in percent, past which no more is begun."),
+    ] = None,
+    memory_min: Annotated[
+        float | None, typer.Option(min=0.0, help="GiB of memory that must be available for more to be begun.")
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="What the workers are called; default: by machine and process.")
     ] = None,
 ) -> None:
     """Do subtasks of a service: claim, work in a git worktree, check, and merge what is accepted into its branch.
 
-    Ctrl-C ends the workers and hands back what they hold.
+    Ctrl-C ends the workers and hands back what they hold. Where --cpu-max or --memory-min is passed, workers wait
+    before they ask for more; one always works.
     """
     # What speaks HTTP takes longer to load than the other verbs take altogether.
     from api.runner import crew
@@ -66,6 +75,10 @@ def work(
             repository=repository.absolute() if repository is not None else None,
             folder=directory.absolute() if directory is not None else None,
             drain=drain,
+            thresholds=Thresholds(
+                cpu_percent_max=cpu_max,
+                memory_bytes_min=None if memory_min is None else int(memory_min * 2**30),
+            ),
         )
         asyncio.run(crew.work(hiring, data_folder() / "work", _say))
 

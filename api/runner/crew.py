@@ -14,6 +14,7 @@ from api.client.address import Address
 from api.client.client import Client
 from api.runner.heartbeat import Heart
 from api.runner.look import Look
+from api.runner.machine import Thresholds
 from api.runner.process import Guardian, WorkerHost
 from api.runner.runner import Runner
 from api.runner.stopping import until_stopped
@@ -46,6 +47,8 @@ class Hiring(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None
     #: End when there is no work.
     drain: bool
+    #: How full the machine may be before more than one of them works.
+    thresholds: Thresholds = Thresholds()
 
 
 async def work(hiring: Hiring, folder: Path, say: Say) -> None:
@@ -74,7 +77,11 @@ async def work(hiring: Hiring, folder: Path, say: Say) -> None:
                 watcher=_Reporter(say),
             )
             runner = Runner(
-                shop, lambda number: f"{hiring.name}-{number}", task_id=hiring.task_id, drain=hiring.drain
+                shop,
+                lambda number: f"{hiring.name}-{number}",
+                task_id=hiring.task_id,
+                drain=hiring.drain,
+                thresholds=hiring.thresholds,
             )
             say(f"{hiring.jobs} workers for {hiring.address.name}: {hiring.name}-1 and on")
             await until_stopped(runner.run(hiring.jobs), stop)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 
 from api.runner.look import Look, look
+from api.runner.machine import Room, Thresholds, measure
 from api.runner.process import WORKERS_MAX
 from api.runner.tool import Tool
 from api.runner.work import Shop, Work
@@ -22,6 +23,8 @@ from domain.errors import LifecycleError, ReportError, RepositoryError, ToolErro
 _WAIT_SECONDS = 30.0
 #: The same for a runner that ends when there is none: what follows from the last piece of work comes at once.
 _LAST_WAIT_SECONDS = 1.0
+#: How often a runner looks whether the machine has room again, in seconds.
+_ROOM_SECONDS = 1.0
 #: How long a worker looks at no tree after it could not look at one, in seconds.
 _LOOK_PAUSE_SECONDS = 60.0
 
@@ -39,13 +42,21 @@ class Runner:
         task_id: str | None = None,
         repository: str | None = None,
         drain: bool = False,
+        thresholds: Thresholds | None = None,
+        machine: Callable[[], Room] = measure,
     ) -> None:
-        """Work for one task, or one repository, or whatever comes; with `drain` until nothing comes any more."""
+        """Work for one task, or one repository, or whatever comes; with `drain` until nothing comes any more.
+
+        More than one piece of work is taken on only while `thresholds` leave room on the `machine`.
+        """
         self._shop = shop
         self._name_of = name_of
         self._task_id = task_id
         self._repository = repository
         self._drain = drain
+        self._thresholds = thresholds or Thresholds()
+        self._machine = machine
+        self._asking = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
         self._slots = 0
         self._busy = 0
@@ -76,12 +87,24 @@ class Runner:
         await self._shop.client.register(WorkerRequest(worker_id=worker_id, name=self._shop.worker.name))
         looks_from = clock.monotonic()
         while True:
+            await self._wait_for_room()
             # That it asks on tells the service as well that a look which has failed is somebody else's turn.
             job = await self._claim(worker_id, can_observe=clock.monotonic() >= looks_from)
             if job is not None and not await self._do(job):
                 looks_from = math.inf if self._drain else clock.monotonic() + _LOOK_PAUSE_SECONDS
             if job is None and self._drain and not self._busy:
                 return
+
+    async def _wait_for_room(self) -> None:
+        if not self._thresholds.are_set:
+            return
+        async with self._asking:
+            # One always goes on: whatever fills the machine may be somebody else's, and stay.
+            while self._busy:
+                # What the last one has begun is to be seen by then.
+                await asyncio.sleep(_ROOM_SECONDS)
+                if self._thresholds.leave_room(self._machine()):
+                    return
 
     async def _claim(self, worker_id: str, *, can_observe: bool) -> ClaimReply | None:
         request = ClaimRequest(

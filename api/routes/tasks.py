@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 from litestar.response.base import ASGIResponse
 
 from api.auth.principal import Principal
 from api.routes.endpoint import JSON, HttpRequest, Reply, endpoint
+from api.routes.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from api.routes.parameters import Cursor, Limit, Page
 from api.routes.roles import OBSERVERS, PLANNERS, READERS
 from api.routes.uploads import ObservationParameters, TaskParameters, read_upload, upload_bodies
@@ -24,11 +23,7 @@ from api.schemas import (
     TaskView,
 )
 from api.service.interface import Services
-from domain.errors import InvalidRequestError
 from projections.report import RunReport
-
-_KEY = "idempotency-key"
-_KEYS = re.compile(r"[!-~]{1,200}")
 
 
 class BlockersQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,16 +43,14 @@ class BlockersQuery(msgspec.Struct, frozen=True, kw_only=True):
     bodies=upload_bodies(TaskRequest),
     replies={201: Reply(kind=TaskView, meaning="The task, also where the same was opened before.")},
     refusals=(409, 413, 422),
-    headers={"Idempotency-Key": "Sent again with the same key and content, the task is opened once."},
+    headers={IDEMPOTENCY_KEY: "Sent again with the same key and content, the task is opened once."},
 )
 async def submit(request: HttpRequest, services: Services, principal: Principal) -> ASGIResponse:
     """Open a task for a tool's output.
 
     The output is read and split into subtasks, which are then handed out to whoever claims them.
     """
-    key = request.headers.get(_KEY)
-    if key is not None and not _KEYS.fullmatch(key):
-        raise InvalidRequestError("Idempotency-Key is up to 200 printable characters without blanks")
+    key = idempotency_key(request)
     task, report = await read_upload(request, TaskRequest, TaskParameters)
     view = await services.submit(task, report, principal, idempotency_key=key)
     return ASGIResponse(

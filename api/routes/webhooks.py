@@ -6,7 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.routes.endpoint import endpoint
+from api.auth.principal import Principal
+from api.routes.endpoint import HttpRequest, endpoint
+from api.routes.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from api.routes.roles import PLANNERS
 from api.schemas import Wire
 from api.webhooks.schemas import (
@@ -32,15 +34,27 @@ class DeliveriesQuery(Wire, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-@endpoint("POST", "/v1/webhooks", roles=PLANNERS, status=201)
-async def create_webhook(webhooks: Webhooks, body: WebhookRequest) -> WebhookCreated:
+@endpoint(
+    "POST",
+    "/v1/webhooks",
+    roles=PLANNERS,
+    status=201,
+    refusals=(409,),
+    headers={IDEMPOTENCY_KEY: "Sent again with the same key and content, the webhook is made once."},
+)
+async def create_webhook(
+    request: HttpRequest, webhooks: Webhooks, principal: Principal, body: WebhookRequest
+) -> WebhookCreated:
     """Have events sent to a URL.
 
     Each event comes as a CloudEvent in JSON, signed as Standard Webhooks has it, with the secret that is answered
-    here and never again. It comes at least once, in any order (`data.position` tells the order), and always under
-    the same `webhook-id`. What fails is tried again for hours, then given up, and can be sent again; a 410 ends all.
+    here and never again, but to the same request sent again. It comes at least once, in any order (`data.position`
+    tells the order), and always under the same `webhook-id`. What fails is tried again for hours, then given up, and
+    can be sent again; a 410 ends all.
     """
-    return await webhooks.create(body)
+    key = idempotency_key(request)
+    # Two callers may well choose the same one.
+    return await webhooks.create(body, sent_as=None if key is None else f"{principal.key_id}\0{key}")
 
 
 @endpoint("GET", "/v1/webhooks", roles=PLANNERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from datetime import timedelta
 from typing import LiteralString, get_args
@@ -20,7 +21,7 @@ from api.webhooks.schemas import (
     WebhookRequest,
     WebhookView,
 )
-from domain.errors import InvalidRequestError, UnknownWebhookError
+from domain.errors import IdempotencyError, InvalidRequestError, UnknownWebhookError
 from domain.events import EventBody
 from eventstore.clock import Clock
 
@@ -41,9 +42,10 @@ _CREATE: LiteralString = """
     SELECT %(id)s, %(url)s, %(secret)s, %(types)s, %(task)s, %(now)s,
         coalesce(%(after)s::bigint, (SELECT max(position) FROM ledger.event), 0)
     WHERE (SELECT count(*) FROM service.webhook) < %(max)s
-    ON CONFLICT (webhook_id) DO UPDATE SET url = excluded.url
-    RETURNING true
+    ON CONFLICT (webhook_id) DO NOTHING
 """
+
+_CREATED: LiteralString = "SELECT url, types, task_id, secret FROM service.webhook WHERE webhook_id = %(id)s"
 
 _LIST: LiteralString = """
     SELECT webhook_id, url, types, webhook.task_id, created_at, disabled_at, webhook.position,
@@ -92,12 +94,16 @@ class WebhookStore:
         self._clock = clock
         self._guard = guard
 
-    async def create(self, request: WebhookRequest) -> WebhookCreated:
-        """Take up a webhook; raises `InvalidRequestError` for a target or a type that cannot be."""
+    async def create(self, request: WebhookRequest, *, sent_as: str | None = None) -> WebhookCreated:
+        """Take up a webhook; sent again under the same name, it is the same one.
+
+        Raises `InvalidRequestError` for a target or a type that cannot be, and `IdempotencyError` where another
+        webhook was asked for under that name.
+        """
         await self._guard.check(request.url)
         if unknown := sorted(set(request.types) - _TYPES):
             raise InvalidRequestError(f"types: there are no events of type {', '.join(unknown)}")
-        webhook_id = f"wh_{self._clock.new_message_id().hex}"
+        webhook_id = f"wh_{self._id(sent_as)}"
         secret = f"whsec_{b64encode(self._clock.entropy(_SECRET_BYTES)).decode()}"
         binds = {
             "id": webhook_id,
@@ -109,9 +115,20 @@ class WebhookStore:
             "after": request.after,
             "max": WEBHOOKS_MAX,
         }
-        if not await self._store.rows(_CREATE, binds):
+        await self._store.rows(_CREATE, binds)
+        row = await self._store.one(_CREATED, binds)
+        if row is None:
             raise InvalidRequestError(f"there are {WEBHOOKS_MAX} webhooks, which is the most: delete one first")
+        url, types, task_id, secret = row
+        if (url, types, task_id) != (request.url, list(request.types), request.task_id):
+            raise IdempotencyError("this Idempotency-Key was used before, for another webhook")
         return WebhookCreated(webhook=await self.get(webhook_id), secret=secret)
+
+    def _id(self, sent_as: str | None) -> str:
+        if sent_as is None:
+            return self._clock.new_message_id().hex
+        # The name decides the id, so that no table of names is needed.
+        return hashlib.sha256(sent_as.encode()).hexdigest()[:32]
 
     async def list(self) -> WebhookPage:
         """Give all webhooks."""

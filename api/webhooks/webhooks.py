@@ -28,9 +28,9 @@ class Webhooks(WebhookStore):
         self._fan_out = fan_out
         self._deliverer = deliverer
 
-    async def create(self, request: WebhookRequest) -> WebhookCreated:
+    async def create(self, request: WebhookRequest, *, sent_as: str | None = None) -> WebhookCreated:
         """Take up a webhook, from past events on where it wants those."""
-        created = await super().create(request)
+        created = await super().create(request, sent_as=sent_as)
         self._fan_out.wake()
         return created
 

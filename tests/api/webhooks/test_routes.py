@@ -76,6 +76,24 @@ async def test_a_webhook_can_be_looked_at_and_deleted(client: httpx.AsyncClient,
     assert (await client.get("/v1/webhooks")).json() == {"webhooks": []}
 
 
+async def test_a_request_that_is_sent_again_makes_one_webhook(client: httpx.AsyncClient, receiver: Any) -> None:
+    sent = {"json": {"url": receiver.url, "types": ["started"]}, "headers": {"idempotency-key": "once"}}
+    first, again = [await client.post("/v1/webhooks", **sent) for _ in range(2)]  # type: ignore[arg-type]
+    assert first.status_code == again.status_code == 201
+    assert again.json() == first.json()
+    assert len((await client.get("/v1/webhooks")).json()["webhooks"]) == 1
+
+
+async def test_an_idempotency_key_that_was_used_for_another_webhook_is_refused(
+    client: httpx.AsyncClient, receiver: Any
+) -> None:
+    key = {"idempotency-key": "once"}
+    await client.post("/v1/webhooks", json={"url": receiver.url}, headers=key)
+    answer = await client.post("/v1/webhooks", json={"url": receiver.url, "types": ["started"]}, headers=key)
+    assert answer.status_code == 409
+    assert "used before" in answer.json()["detail"]
+
+
 async def test_what_was_given_up_is_listed_and_sent_again(
     client: httpx.AsyncClient, receiver: Any, until: Until
 ) -> None:

@@ -120,7 +120,8 @@ class Attempt:
 
     async def _follow(self, process: WorkerProcess, tell: Tell) -> WorkerExit:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = now = loop.time()
+        waited = 0.0
         signs, looked_at = Signs(self.tree, self.scope.files, self._output), began
         gone = asyncio.ensure_future(self.hold.gone.wait())
         either: set[asyncio.Future[Any]] = {process.exit, gone}
@@ -128,17 +129,25 @@ class Attempt:
             while not process.exit.done():
                 if gone.done():
                     return await process.stop()
-                # Asked each time: more may have been granted.
-                if loop.time() >= began + self.hold.budget_seconds:
+                if now >= began + self._budget_seconds(waited):
                     return msgspec.structs.replace(await process.stop(), timed_out=True)
                 await asyncio.wait(either, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 await self._pass_on(tell)
-                if self._spoke or loop.time() >= looked_at + _SILENT_SECONDS:
+                before, now = now, loop.time()
+                waited += now - before if self._blocked is not None else 0.0
+                if self._spoke or now >= looked_at + _SILENT_SECONDS:
                     await self._look_on(signs, tell)
-                    looked_at = loop.time()
+                    looked_at = now
             return process.exit.result()
         finally:
             gone.cancel()
+
+    def _budget_seconds(self, waited: float) -> float:
+        """Give the time that the worker may take, as far as it is known now: more may have been granted meanwhile.
+
+        What the service grants has time in it that the worker waited for an answer, but is heard of later.
+        """
+        return max(self.hold.budget_seconds, self.hold.lease.time_budget_seconds + waited)
 
     async def _look_on(self, signs: Signs, tell: Tell) -> None:
         """Tell for a worker that has said nothing for a while that it gets on, where that can be seen."""

@@ -275,6 +275,19 @@ async def test_a_worker_with_more_time_is_not_stopped_when_the_first_is_over(tmp
     assert isinstance(await running, e.Completed)
 
 
+async def test_a_worker_that_waits_for_an_answer_is_not_stopped_for_it(tmp_path: Path) -> None:
+    issue = {"kind": "scope_clarification", "question": "why?"}
+    source = (
+        f"report.write(json.dumps({{'type': 'blocked', 'issue': {issue}}}) + '\\n')\n"
+        "while not Path('go').exists(): time.sleep(0.01)"
+    )
+    trial = Trial(tmp_path, source, budget_seconds=1.0)
+    running = asyncio.create_task(trial.run())
+    # Later than the budget, for as long as the loop goes on at all.
+    asyncio.get_running_loop().call_later(2.5, (tmp_path / "worktree" / "go").touch)
+    assert isinstance(await running, e.Completed)
+
+
 async def test_the_key_of_the_runner_is_not_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW_API_KEY", "pw_1_secret")
     ending, _ = await _attempt(tmp_path, "raise SystemExit('PW_API_KEY' in os.environ)")

@@ -80,7 +80,7 @@ def boosted(name: str, rows: list[Row], *, planned: bool) -> list[Quantiles]:
         features = row.features(unit, planned=planned, counted=True)
         if moment.starts:
             corrected[moment.row] = one = model.forecast(features)
-            said[moment.row] = Quantiles(*(seconds_of(model.quantile(one, share)) / unit for share in _SHARES))
+            said[moment.row] = Quantiles(*(model.quantile(one, share) / unit for share in _SHARES))
         else:
             model.learn(completion(row, position, unit, features), corrected.pop(moment.row))
     return said

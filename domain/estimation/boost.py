@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 
 from domain.errors import UsageError
+from domain.estimation.explain import quantile
 from domain.estimation.features import Completion, Features
-from domain.estimation.fixed import MICRO, micro_log
+from domain.estimation.fixed import MICRO, micro_log, seconds_of
 from domain.estimation.learner import Forecast, Learner
 from domain.estimation.residuals import Residuals
 from domain.estimation.spread import Spread
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
 #: Completions before the first trees, and by how much a history must grow before they are grown anew.
 _FIRST_AT, _GROWTH = 200, 1.5
-#: Trees are used while their errors are the smaller ones; each further completion leaves so much of those before.
-_KEPT = 0.995
+#: Trees are used while their losses are the smaller ones; each further completion leaves so much of those before.
+#: A few large tasks decide a loss in seconds, so that a short memory would go by chance.
+_KEPT = 0.999
+#: What losses are taken of: the quantiles that people are shown.
+_JUDGED = (0.5, 0.8)
 #: The latest completions that trees are grown on.
 _MEMORY = 60_000
 
@@ -54,15 +58,18 @@ class Corrected(msgspec.Struct, frozen=True, kw_only=True):
 
     levels: Forecast
     vector: tuple[float, ...]
-    #: Micro-log of the seconds and of the factor that widens the residuals.
+    #: With what the trees add: micro-log of the seconds, and of the factor that widens the residuals.
     mean: int
     spread: int
-    #: What the trees would add, used or not.
-    added: int
+    #: Whether the trees are believed.
+    used: bool
+    #: Seconds of P50 and P80, with the trees and without.
+    with_trees: tuple[float, ...]
+    without: tuple[float, ...]
 
 
 class Boosted:
-    """A learner whose forecasts are corrected; its quantiles are those of its own residuals."""
+    """A learner whose forecasts are corrected while that makes them better; else they are the learner's."""
 
     def __init__(self, learner: Learner, *, seed: int = 0) -> None:
         self.learner = learner
@@ -71,7 +78,7 @@ class Boosted:
         self._seed = seed
         self._trees: Trees | None = None
         self._grow_at = _FIRST_AT
-        #: Absolute errors in log seconds of the latest forecasts, with the trees and without.
+        #: Pinball losses in seconds of the latest forecasts, with the trees and without.
         self._loss_with = self._loss_without = 0.0
         self._seen = 0
         self._vectors = deque[tuple[float, ...]](maxlen=_MEMORY)
@@ -82,21 +89,25 @@ class Boosted:
         levels = self.learner.forecast(features)
         vector = _vector(levels, features)
         added = round(MICRO * float(self._trees.predict([vector])[0])) if self._trees is not None else 0
-        used = added if self._better() else 0
+        mean, spread = levels.mean + added, self._spread.of(features) + levels.doubt
         return Corrected(
             levels=levels,
             vector=vector,
-            mean=levels.mean + used,
-            spread=self._spread.of(features) + levels.doubt,
-            added=added,
+            mean=mean,
+            spread=spread,
+            used=self._loss_with < self._loss_without,
+            with_trees=tuple(self._corrected(mean, spread, share) for share in _JUDGED),
+            without=tuple(quantile(self.learner, levels, share) for share in _JUDGED),
         )
 
-    def _better(self) -> bool:
-        return self._loss_with < self._loss_without
-
     def quantile(self, corrected: Corrected, share: float) -> float:
-        """Give the micro-log of the seconds that so large a share of attempts do not exceed."""
-        return corrected.mean + math.exp(corrected.spread / MICRO) * self.residuals.at(share)
+        """Give the seconds that so large a share of attempts do not exceed; a multiple of half a per cent."""
+        if not corrected.used:
+            return quantile(self.learner, corrected.levels, share)
+        return self._corrected(corrected.mean, corrected.spread, share)
+
+    def _corrected(self, mean: int, spread: int, share: float) -> float:
+        return seconds_of(mean + math.exp(spread / MICRO) * self.residuals.at(share))
 
     def learn(self, completion: Completion, corrected: Corrected) -> None:
         """Take in a completion, and what had been said of it at its start."""
@@ -113,12 +124,18 @@ class Boosted:
         rest = micro_log(completion.seconds) - corrected.levels.mean
         self._rest.append(rest / MICRO)
         if self._trees is not None:
-            self._loss_with = _KEPT * self._loss_with + abs(rest - corrected.added) / MICRO
-            self._loss_without = _KEPT * self._loss_without + abs(rest) / MICRO
+            self._loss_with = _KEPT * self._loss_with + _loss(completion.seconds, corrected.with_trees)
+            self._loss_without = _KEPT * self._loss_without + _loss(completion.seconds, corrected.without)
         self._seen += 1
         if self._seen >= self._grow_at:
             self._grow_at = math.ceil(self._grow_at * _GROWTH)
             self._trees = _grown(tuple(self._vectors), tuple(self._rest), self._seed)
+
+
+def _loss(seconds: float, quantiles: Sequence[float]) -> float:
+    """Give the pinball loss of quantiles, summed."""
+    over = (seconds - said for said in quantiles)
+    return sum(max(share * more, (share - 1.0) * more) for share, more in zip(_JUDGED, over, strict=True))
 
 
 def _vector(forecast: Forecast, features: Features) -> tuple[float, ...]:

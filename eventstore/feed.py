@@ -6,7 +6,7 @@ its place. A hole that is still there at the next look is settled: `ledger.settl
 is under way, and what is missing below its answer, read again in a new statement, was rolled back. No time limit
 is involved, and nothing about transaction ids, which do not outlive a restore.
 
-Back-pressure is the iteration itself: at most one batch is read ahead of the consumer. Delivery is at least once:
+Back-pressure is the iteration itself: at most two batches are read ahead of the consumer. Delivery is at least once:
 whoever stores a batch's cursor together with what was made of it has each event exactly once.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-import contextlib
 import itertools
 import logging
 import re
@@ -29,17 +28,13 @@ from psycopg import errors
 
 from domain.errors import CursorError
 from domain.events import RecordedEvent
-from eventstore.codec import RECORD, decode_records
+from eventstore.codec import decode_records
 from eventstore.doorbell import Doorbell
+from eventstore.pages import Pages
 from eventstore.postgres.connection import Connection, connect, first_line, unreachable
 
 #: Events of one batch at most.
 BATCH_EVENTS_MAX = 4000
-
-#: Where the payloads of so many events take up more than this in the table, often compressed there, a batch has a few
-#: events only: what is in memory at once is no more than a few of the largest payloads.
-BATCH_STORED_BYTES_MAX = 1024 * 1024
-BATCH_EVENTS_FEW = 8
 
 #: A reader that has caught up looks again after so long even when nobody rings.
 POLL_SECONDS = 1.0
@@ -50,29 +45,6 @@ _HOLE_SECONDS = 0.05
 _RECONNECT = tenacity.wait_exponential_jitter(multiplier=0.1, max=5)
 
 _LOG = logging.getLogger(__name__)
-
-# One text: a row each would wake the client for every eight kilobytes, at the cost of most of its time. What the
-# next payloads take up as stored is known without reading them. OFFSET 0 keeps the order that the index gives.
-_READ: LiteralString = f"""
-    SELECT coalesce(string_agg(record, E'\\n'), ''), count(*), coalesce(max(position), 0)
-    FROM (
-        SELECT position, {RECORD} AS record
-        FROM ledger.event
-        WHERE position > %(after)s
-        ORDER BY position
-        LIMIT (
-            SELECT CASE WHEN sum(pg_column_size(payload)) > %(stored_bytes)s THEN %(few)s ELSE %(limit)s END
-            FROM (
-                SELECT payload
-                FROM ledger.event
-                WHERE position > %(after)s
-                ORDER BY position
-                LIMIT %(limit)s
-            ) AS next_events
-        )
-        OFFSET 0
-    ) AS records
-"""  # noqa: S608
 
 _IDENTITY: LiteralString = """
     SELECT
@@ -168,7 +140,7 @@ class Feed:
 
 
 class _Reader:
-    """One iteration's place, its connection, and the read that is ahead of the consumer."""
+    """One iteration's place, its connection, and what is read over it."""
 
     def __init__(self, url: str, after: Cursor | None, limit: int) -> None:
         self._url = url
@@ -180,22 +152,34 @@ class _Reader:
         #: The place before the hole that the last look has found.
         self._hole: int | None = None
         self._connection: Connection | None = None
+        self._pages: Pages | None = None
         self._incarnation = UUID(int=0)
-        self._ahead: asyncio.Task[tuple[str, int, int]] | None = None
 
     async def next(self) -> Batch | None:
         """Give the next batch, or None where there is none for now."""
-        connection = await self._connected()
+        try:
+            connection, pages = await self._connected()
+            return await self._look(connection, pages)
+        except psycopg.Error:
+            # What is settled was learnt from a server that may have gone down since.
+            await self.close()
+            raise
+
+    async def _look(self, connection: Connection, pages: Pages) -> Batch | None:
         while True:
-            records = decode_records(await self._lines(connection))
+            page = await pages.after(self._position)
+            records = decode_records(page.lines)
             accepted = self._without_open_holes(records)
             if len(accepted) < len(records):
-                await self._forget_ahead()
+                await pages.forget()
             if accepted:
                 return self._advance(accepted)
-            if not records:
+            if not records and page.is_fresh:
+                await pages.rest()
                 self._hole = None
                 return None
+            if not records:
+                continue
             floor = max(self._position, self._settled)
             if self._hole != floor:
                 self._hole = floor
@@ -208,14 +192,15 @@ class _Reader:
         return min(_HOLE_SECONDS, poll_seconds) if self._hole is not None else poll_seconds
 
     async def close(self) -> None:
-        await self._forget_ahead()
+        if self._pages is not None:
+            await self._pages.rest()
         if self._connection is not None:
             await self._connection.close()
+        self._pages = self._connection = None
 
-    async def _connected(self) -> Connection:
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
-        await self._forget_ahead()
+    async def _connected(self) -> tuple[Connection, Pages]:
+        if self._connection is not None and self._pages is not None:
+            return self._connection, self._pages
         connection = await connect(self._url, "feed")
         try:
             await self._check_identity(connection)
@@ -227,7 +212,8 @@ class _Reader:
             await connection.close()
             raise
         self._connection = connection
-        return connection
+        self._pages = Pages(self._url, connection, self._limit)
+        return self._connection, self._pages
 
     async def _check_identity(self, connection: Connection) -> None:
         cursor = await connection.execute(_IDENTITY, {"position": self._position})
@@ -244,25 +230,6 @@ class _Reader:
                 f"position {self._position} is not the event that was read there:"
                 f" the ledger was restored from a backup that is older"
             )
-
-    async def _lines(self, connection: Connection) -> str:
-        """Give the next records, and have those after them on their way where there are more."""
-        ahead, self._ahead = self._ahead, None
-        lines, count, last = await (ahead or self._fetch(connection, self._position))
-        if count == self._limit:
-            self._ahead = asyncio.create_task(self._fetch(connection, last))
-            # Lets it send its query: the database works while these records are decoded.
-            await asyncio.sleep(0)
-        return lines
-
-    async def _fetch(self, connection: Connection, after: int) -> tuple[str, int, int]:
-        """Give records, their number, and the position of the last."""
-        cursor = connection.cursor(binary=True)
-        few = min(self._limit, BATCH_EVENTS_FEW)
-        binds = {"after": after, "limit": self._limit, "few": few, "stored_bytes": BATCH_STORED_BYTES_MAX}
-        await cursor.execute(_READ, binds)
-        [(lines, count, last)] = await cursor.fetchall()
-        return lines, count, last
 
     def _without_open_holes(self, records: list[RecordedEvent]) -> list[RecordedEvent]:
         """Give the first records, up to a hole that may still be filled."""
@@ -290,13 +257,6 @@ class _Reader:
             return False
         before, self._settled = self._settled, max(self._settled, row[0] if row else 0)
         return self._settled > max(before, self._position)
-
-    async def _forget_ahead(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            ahead.cancel()
-            with contextlib.suppress(asyncio.CancelledError, psycopg.Error):
-                await ahead
 
 
 def _position(record: RecordedEvent) -> int:

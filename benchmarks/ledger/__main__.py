@@ -1,6 +1,6 @@
 """The ledger's figures beside what they are measured against, on one database, in one run.
 
-    python benchmarks/ledger [--quick] [--stored 10000000] [--database-url URL]
+    python benchmarks/ledger [--quick] [--reading] [--stored 10000000] [--database-url URL]
 
 Without a URL: an embedded Postgres in a temporary folder, with the settings that users get, fsync on. Every ratio is
 that of medians over rounds in which we and the peer take turns, after a round that is not counted.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import appending
 import eventsourcing_peer
+import importing
 import peers
 import psycopg
 import reading
@@ -35,6 +36,7 @@ _OUT = Console(width=110)
 _SIZES = {1: 200, 10: 100, 100: 60, 1000: 20}
 _CALLERS = {1: 300, 16: 150, 64: 100, 256: 60, 1024: 30}
 _FILL_EVENTS = 200_000
+_READING_BATCHES = 300
 
 
 def main() -> None:
@@ -44,12 +46,17 @@ def main() -> None:
     parser.add_argument("--stored", type=int, help="events to be stored for the last part (default 10000000)")
     parser.add_argument("--database-url", help="an empty database to use instead of an embedded one")
     parser.add_argument("--rounds", type=int, help="rounds that are counted (default 5)")
+    parser.add_argument("--reading", action="store_true", help="only the feed and the import")
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else 5)
     stored = options.stored or (1_000_000 if options.quick else 10_000_000)
     with _database(options.database_url) as url:
         migrate(url)
-        Benchmark(url, rounds).run(stored)
+        benchmark = Benchmark(url, rounds)
+        if options.reading:
+            benchmark.read()
+        else:
+            benchmark.run(stored)
 
 
 @contextmanager
@@ -81,7 +88,17 @@ class Benchmark:
         self.peer()
         self.processes()
         self.feed()
+        self.transfer()
         self.large(stored, empty)
+
+    def read(self) -> None:
+        """Measure only what reads many events, which are stored before."""
+        self._append_rate(1000, _READING_BATCHES)
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE ledger.event")
+            connection.execute("CHECKPOINT")
+        self.feed()
+        self.transfer()
 
     def _medians(self, *measured: Callable[[], float]) -> list[float]:
         """Take turns; the median of each."""
@@ -176,8 +193,16 @@ class Benchmark:
         table.add_row(_n(taken[0][0]), _n(rate), f"{rate / 300_000:.2f} (1)", f"{p50:.1f}", f"{p99:.1f}")
         _OUT.print(table)
 
+    def transfer(self) -> None:
+        """(f) An import into an empty ledger against COPY of the same rows."""
+        table = _table("import into an empty ledger, events/s", "events", "import", "COPY", "of it")
+        with importing.transfers(self._url) as ready:
+            ours, copied = self._medians(ready.import_rate, ready.copy_rate)
+            table.add_row(_n(ready.events), _n(ours), _n(copied), f"{ours / copied:.2f} (0.75)")
+        _OUT.print(table)
+
     def large(self, stored: int, empty: float) -> None:
-        """(f) The same with many events stored."""
+        """(g) The same with many events stored."""
         seconds = self._fill(stored)
         _OUT.print(f"filled up to {stored:,} events in {seconds:.0f} s")
         table = _table(f"with {stored:,} events stored", "", "events/s", "empty table", "ratio")

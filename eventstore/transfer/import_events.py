@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import LiteralString, Protocol
 from uuid import UUID
@@ -12,7 +13,7 @@ from eventstore.append import APPEND_LOCK
 from eventstore.transfer.bulk import Connection
 from eventstore.transfer.export_format import EventLine, Header
 from eventstore.transfer.export_reader import Block
-from eventstore.transfer.import_rows import Found, Order, Rows, Versions, place_of
+from eventstore.transfer.import_rows import Order, Rows, Selection, Versions
 
 #: Writes down, in the transaction that is open, up to which position of the file everything is in.
 Note = Callable[[Connection, int], None]
@@ -44,51 +45,73 @@ class EventImport(Protocol):
 class StraightImport:
     """Into a ledger that holds nothing but what this very import has brought; events keep their positions.
 
-    Nothing is looked up, and rows go through as they are read. Two connections take turns: while the database
-    hashes the rows of one block, the next block is on its way over the other. Blocks are committed in their order.
+    Nothing is looked up, and rows go through as they are read. Two connections take turns: while the rows of one
+    block are on their way over one of them, the database hashes those of the block before on the other, and the block
+    after is read. Blocks are committed in their order; two that are stored at once would wait for the same pages.
     """
 
     def __init__(self, lanes: Sequence[Connection], header: Header, done: int, note: Note) -> None:
-        self._lanes = list(lanes)
+        self._lanes = deque(lanes)
         self._order = Order(header)
         self._done = done
         self._note = note
+        self._copier = ThreadPoolExecutor(max_workers=1)
         self._checker = ThreadPoolExecutor(max_workers=1)
-        self._under_way: Future[None] | None = None
+        #: Of the last blocks, one for each lane at most, in their order.
+        self._under_way: deque[Future[None]] = deque()
 
     def store(self, block: Block) -> int:
         """Store the events of the block past those that are in, and give their number."""
-        lane = self._lanes.pop(0)
-        self._lanes.append(lane)
-        versions, rows = Versions(block), Rows(block)
-        lane.execute("BEGIN")
-        new = (found for found in self._order.follow(block) if found.event.position > self._done)
-        rows.copy(lane, ((found.event.position, found) for found in versions.follow(new)))
-        # The streams are as the block before has left them.
-        self.settle()
-        versions.check(lane)
-        self._note(lane, self.reached())
-        self._under_way = self._checker.submit(_check_and_commit, lane, rows, versions.tasks())
+        new = self._order.follow(block).behind(self._done)
+        rows = Rows(new, [event.position for event in new.events])
+        versions = Versions(new)
+        if len(self._under_way) == len(self._lanes):
+            self._under_way.popleft().result()
+        before = self._under_way[-1] if self._under_way else None
+        lane = self._lanes[0]
+        self._lanes.rotate(-1)
+        copied = self._copier.submit(_begin_and_copy, lane, rows)
+        self._under_way.append(
+            self._checker.submit(self._check_and_commit, lane, rows, versions, self.reached(), copied, before)
+        )
         return len(rows)
+
+    def _check_and_commit(
+        self,
+        lane: Connection,
+        rows: Rows,
+        versions: Versions,
+        reached: int,
+        copied: Future[None],
+        before: Future[None] | None,
+    ) -> None:
+        copied.result()
+        if before is not None:
+            # The streams are as the block before has left them; without that one, none after it is stored.
+            before.result()
+        versions.check(lane)
+        rows.check_hashes(lane, versions.tasks())
+        self._note(lane, reached)
+        lane.execute("COMMIT")
 
     def reached(self) -> int:
         """Give the position up to which the file was read."""
         return max(self._order.last, self._done)
 
     def settle(self) -> None:
-        """Wait for the block before; raises `LedgerError` where an event of it has not the hash of the file."""
-        if self._under_way is not None:
-            under_way, self._under_way = self._under_way, None
-            under_way.result()
+        """Wait for all blocks; raises `LedgerError` where an event of one has not the hash of the file."""
+        while self._under_way:
+            self._under_way.popleft().result()
 
     def close(self) -> None:
         """Wait for what is under way, whatever becomes of it."""
+        self._copier.shutdown()
         self._checker.shutdown()
 
 
-def _check_and_commit(lane: Connection, rows: Rows, tasks: Sequence[str]) -> None:
-    rows.check_hashes(lane, tasks)
-    lane.execute("COMMIT")
+def _begin_and_copy(lane: Connection, rows: Rows) -> None:
+    lane.execute("BEGIN")
+    rows.copy(lane)
 
 
 class MergingImport:
@@ -105,17 +128,17 @@ class MergingImport:
 
     def store(self, block: Block) -> int:
         """Store those events of the block that the ledger has not, and give their number."""
+        found = self._order.follow(block).behind(self._done)
         with self._connection.transaction():
-            found = [found for found in self._order.follow(block) if found.event.position > self._done]
-            versions, rows = Versions(block), Rows(block)
-            missing = list(versions.follow(self._missing(block, found)))
-            if missing:
-                positions = self._positions(missing)
+            missing = self._missing(found)
+            versions = Versions(missing)
+            if missing.events:
+                rows = Rows(missing, self._positions(missing.events))
                 versions.check(self._connection)
-                rows.copy(self._connection, zip(positions, missing, strict=True))
+                rows.copy(self._connection)
                 rows.check_hashes(self._connection, versions.tasks())
             self._note(self._connection, self.reached())
-        return len(missing)
+        return len(missing.events)
 
     def reached(self) -> int:
         """Give the position up to which the file was read."""
@@ -127,26 +150,27 @@ class MergingImport:
     def close(self) -> None:
         """Do nothing."""
 
-    def _missing(self, block: Block, found: Sequence[Found]) -> Sequence[Found]:
-        self._look_for_tasks({event.task_id for _, event in found})
-        asked = [one for one in found if not self._is_new[one.event.task_id]]
+    def _missing(self, found: Selection) -> Selection:
+        events = found.events
+        self._look_for_tasks({event.task_id for event in events})
+        asked = [number for number, event in enumerate(events) if not self._is_new[event.task_id]]
         if not asked:
             return found
         columns = (
-            [event.task_id for _, event in asked],
-            [event.message_id for _, event in asked],
-            [rf"\x{event.content_hash}" for _, event in asked],
+            [events[number].task_id for number in asked],
+            [events[number].message_id for number in asked],
+            [rf"\x{events[number].content_hash}" for number in asked],
         )
         known: set[int] = set()
-        for number, position, same in self._connection.execute(_FIND, columns):
-            one = asked[number]
+        for index, position, same in self._connection.execute(_FIND, columns):
+            number = asked[index]
             if not same:
                 raise LedgerError(
-                    f"{place_of(block, one)}: message {one.event.message_id} is in the ledger with other content, "
-                    f"at position {position}"
+                    f"{found.place(number)}: message {events[number].message_id} is in the ledger with other "
+                    f"content, at position {position}"
                 )
-            known.add(one.at)
-        return [one for one in found if one.at not in known]
+            known.add(number)
+        return found.only([number for number in range(len(events)) if number not in known])
 
     def _look_for_tasks(self, tasks: set[str]) -> None:
         if unknown := sorted(tasks - self._is_new.keys()):
@@ -156,13 +180,13 @@ class MergingImport:
             """
             self._is_new.update(self._connection.execute(query, (unknown,)).fetchall())
 
-    def _positions(self, missing: Sequence[Found]) -> Iterator[int]:
-        own = self._archived_positions([event for _, event in missing])
+    def _positions(self, events: Sequence[EventLine]) -> list[int]:
+        own = self._archived_positions(events)
         self._connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (APPEND_LOCK,))
         query = "SELECT array_agg(nextval('ledger.position')) FROM generate_series(1, %s)"
-        row = self._connection.cursor(binary=True).execute(query, (len(missing) - len(own),)).fetchone()
+        row = self._connection.cursor(binary=True).execute(query, (len(events) - len(own),)).fetchone()
         new = iter(sorted((row and row[0]) or ()))
-        return (event.position if event.position in own else next(new) for _, event in missing)
+        return [event.position if event.position in own else next(new) for event in events]
 
     def _archived_positions(self, events: Sequence[EventLine]) -> set[int]:
         """Tell which of the events were archived from their very positions in this ledger."""

@@ -5,8 +5,9 @@ What fails raises `LedgerError`, which names the place in the file; the transact
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import LiteralString, NamedTuple, cast
 
@@ -58,11 +59,28 @@ _TOMBSTONE = "task_archived"
 StreamKey = tuple[str, str]
 
 
-class Found(NamedTuple):
-    """An event of a block, and its index there."""
+class Selection(NamedTuple):
+    """Events of a block in their order, and their indices there."""
 
-    at: int
-    event: EventLine
+    block: Block
+    indices: Sequence[int]
+    events: Sequence[EventLine]
+
+    def behind(self, position: int) -> Selection:
+        """Give those behind a position."""
+        start = bisect.bisect_right(self.events, position, key=_position)
+        return Selection(self.block, self.indices[start:], self.events[start:])
+
+    def only(self, numbers: Sequence[int]) -> Selection:
+        """Give those of these numbers; 0 is the first."""
+        return Selection(
+            self.block, [self.indices[number] for number in numbers], [self.events[number] for number in numbers]
+        )
+
+    def place(self, number: int) -> str:
+        """Say where an event stands, and which it is."""
+        event = self.events[number]
+        return f"{self.block.place(self.indices[number])}: position {event.position} of {event.task_id}"
 
 
 class Order:
@@ -73,43 +91,38 @@ class Order:
         self.last = header.first_position - 1
         self._end = header.last_position
 
-    def follow(self, block: Block) -> Iterator[Found]:
-        """Give the events of a block, checked as they go by."""
+    def follow(self, block: Block) -> Selection:
+        """Give the events of a block; raises `LedgerError` where one is out of order."""
+        events = cast("list[EventLine]", list(block.records))
         last, end = self.last, self._end
-        for index, record in enumerate(block.records):
-            event = cast("EventLine", record)
-            if not last < event.position <= end:
+        for index, event in enumerate(events):
+            position = event.position
+            if not last < position <= end:
                 raise LedgerError(
-                    f"{block.place(index)}: position {event.position} is out of order: it must be above {last} and "
-                    f"at most {end}"
+                    f"{block.place(index)}: position {position} is out of order: it must be above {last} and at most "
+                    f"{end}"
                 )
-            self.last = last = event.position
-            yield Found(index, event)
+            last = position
+        self.last = last
+        return Selection(block, range(len(events)), events)
 
 
 class Versions:
-    """What a block adds to streams, noted while its events go by."""
+    """What events add to streams."""
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
+    def __init__(self, selection: Selection) -> None:
+        self._selection = selection
         self._last: dict[StreamKey, int] = {}
-        # Events whose predecessor in the stream is not in the block.
-        self._starts: list[Found] = []
-        self._archived: set[str] = set()
-
-    def follow(self, events: Iterable[Found]) -> Iterator[Found]:
-        """Give the events on."""
+        # Numbers of the events whose predecessor in the stream is not among them.
+        self._starts: list[int] = []
         last, starts = self._last, self._starts
-        for found in events:
-            event = found.event
+        for number, event in enumerate(selection.events):
             key = (event.task_id, event.stream_id)
             version = event.version
             if version != last.get(key, 0) + 1:
-                starts.append(found)
+                starts.append(number)
             last[key] = version
-            if event.type == _TOMBSTONE:
-                self._archived.add(event.task_id)
-            yield found
+        self._archived = {event.task_id for event in selection.events if event.type == _TOMBSTONE}
 
     def tasks(self) -> list[str]:
         """List the tasks that the events belong to."""
@@ -122,18 +135,18 @@ class Versions:
         """
         if not self._starts:
             return
-        events = [event for _, event in self._starts]
+        events = [self._selection.events[number] for number in self._starts]
         columns = (
             [event.task_id for event in events],
             [event.stream_id for event in events],
             [event.version for event in events],
         )
-        for (number,) in connection.execute(_FIND_GAPS, columns).fetchall():
-            found = self._starts[number]
-            if not self._was_archived(connection, found.event.task_id):
+        for (index,) in connection.execute(_FIND_GAPS, columns).fetchall():
+            event = events[index]
+            if not self._was_archived(connection, event.task_id):
                 raise LedgerError(
-                    f"{place_of(self._block, found)}: version {found.event.version} of stream "
-                    f"{found.event.stream_id} does not continue it: version {found.event.version - 1} is not there"
+                    f"{self._selection.place(self._starts[index])}: version {event.version} of stream "
+                    f"{event.stream_id} does not continue it: version {event.version - 1} is not there"
                 )
 
     def _was_archived(self, connection: Connection, task: str) -> bool:
@@ -146,28 +159,32 @@ class Versions:
 
 
 class Rows:
-    """The rows that were made of a block, in the order in which they went to the database."""
+    """The rows of events, in the order in which they go to the database, each with its position there."""
 
-    def __init__(self, block: Block) -> None:
-        self._block = block
-        self._found: list[Found] = []
-        self._positions: list[int] = []
+    def __init__(self, selection: Selection, positions: Sequence[int]) -> None:
+        self._selection = selection
+        self._positions = positions
+        self._texts = [
+            self._text(start, min(start + _ROWS_AT_ONCE, len(positions)))
+            for start in range(0, len(positions), _ROWS_AT_ONCE)
+        ]
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._positions)
 
-    def copy(self, connection: Connection, placed: Iterable[tuple[int, Found]]) -> None:
-        """Store each event at the position that comes with it."""
+    def copy(self, connection: Connection) -> None:
+        """Store them."""
         try:
             with connection.cursor() as cursor:
                 with cursor.copy(_COPY) as copy:
-                    for text in self._texts(placed):
+                    for text in self._texts:
                         copy.write(text)
                 stored = cursor.rowcount
         except psycopg.Error as error:
             raise LedgerError(self._refusal(error)) from error
         if stored != len(self):
-            raise LedgerError(f"{self._block.place(0)}: an identifier or a time from here on holds a line feed")
+            first = self._selection.block.place(0)
+            raise LedgerError(f"{first}: an identifier or a time from here on holds a line feed")
 
     def check_hashes(self, connection: Connection, tasks: Sequence[str]) -> None:
         """Have the database hash what it has stored; raises `LedgerError` where that is not what the file says."""
@@ -176,43 +193,41 @@ class Rows:
         query = (min(self._positions), max(self._positions), tasks)
         row = connection.execute(_FIND_FORGED, query).fetchone()
         if row is not None:
-            found = self._found[self._positions.index(row[0])]
-            raise LedgerError(
-                f"{place_of(self._block, found)}: its content does not have the hash that the file says"
-            )
+            place = self._selection.place(self._positions.index(row[0]))
+            raise LedgerError(f"{place}: its content does not have the hash that the file says")
 
-    def _texts(self, placed: Iterable[tuple[int, Found]]) -> Iterator[bytes]:
-        texts: list[str] = []
-        for position, found in placed:
-            event = found.event
-            try:
-                payload = str(event.payload, "utf-8")
-            except UnicodeDecodeError as error:
-                raise LedgerError(f"{place_of(self._block, found)}: the payload is not UTF-8") from error
-            texts.append(
-                f"{_quoted(event.task_id)}\2{_quoted(event.stream_id)}\2{event.version}\2{position}\2"
-                f"{event.message_id}\2{_quoted(event.type)}\2{event.schema_version}\2{_quoted(event.worker_id)}\2"
+    def _text(self, start: int, end: int) -> bytes:
+        quoted = _quoted
+        events = self._selection.events[start:end]
+        return "".join(
+            [
+                f"{quoted(event.task_id)}\2{quoted(event.stream_id)}\2{event.version}\2{position}\2"
+                f"{event.message_id}\2{quoted(event.type)}\2{event.schema_version}\2{quoted(event.worker_id)}\2"
                 f"{'' if event.lease_epoch is None else event.lease_epoch}\2{event.occurred_at}\2"
                 f"{event.recorded_at}\2{payload}\2\\x{event.content_hash}\n"
-            )
-            self._found.append(found)
-            self._positions.append(position)
-            if len(texts) == _ROWS_AT_ONCE:
-                yield "".join(texts).encode()
-                texts.clear()
-        yield "".join(texts).encode()
+                for position, event, payload in zip(
+                    self._positions[start:end], events, self._payloads(start, events), strict=True
+                )
+            ]
+        ).encode()
+
+    def _payloads(self, start: int, events: Sequence[EventLine]) -> Iterator[str]:
+        for number, event in enumerate(events, start):
+            try:
+                yield str(event.payload, "utf-8")
+            except UnicodeDecodeError as error:
+                raise LedgerError(f"{self._selection.place(number)}: the payload is not UTF-8") from error
 
     def _refusal(self, error: psycopg.Error) -> str:
         said = re.search(r"^COPY event, line (\d+)", error.diag.context or "", re.MULTILINE)
         what = " ".join(part for part in (first_line(error), error.diag.message_detail) if part)
         if said is None or not 1 <= int(said[1]) <= len(self):
-            return f"{self._block.place(0)} or one after it was refused by the database: {what}"
-        return f"{place_of(self._block, self._found[int(said[1]) - 1])} was refused by the database: {what}"
+            return f"{self._selection.block.place(0)} or one after it was refused by the database: {what}"
+        return f"{self._selection.place(int(said[1]) - 1)} was refused by the database: {what}"
 
 
-def place_of(block: Block, found: Found) -> str:
-    """Say where an event stands, and which it is."""
-    return f"{block.place(found.at)}: position {found.event.position} of {found.event.task_id}"
+def _position(event: EventLine) -> int:
+    return event.position
 
 
 @lru_cache(maxsize=10_000)

@@ -17,8 +17,9 @@ from domain.errors import CursorError, LedgerError
 from domain.events import Event, Failed, Started
 from eventstore.append import APPEND_LOCK, Appender
 from eventstore.doorbell import Doorbell
-from eventstore.feed import BATCH_EVENTS_FEW, BATCH_STORED_BYTES_MAX, Batch, Cursor, Feed
+from eventstore.feed import Batch, Cursor, Feed
 from eventstore.ledger import Ledger
+from eventstore.pages import PAGE_EVENTS_FEW, PAGE_STORED_BYTES_MAX
 
 NewEvent = Callable[..., Event]
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -68,12 +69,12 @@ async def test_batches_hold_no_more_events_than_asked_for(feed: Feed, ledger: Le
 
 
 async def test_large_events_make_small_batches(feed: Feed, ledger: Ledger, new_event: NewEvent) -> None:
-    incompressible = random.Random(1).randbytes(BATCH_STORED_BYTES_MAX // 16).hex()
+    incompressible = random.Random(1).randbytes(PAGE_STORED_BYTES_MAX // 16).hex()
     large = Failed(error=incompressible)
-    sent = [new_event(body=large) for _ in range(BATCH_EVENTS_FEW * 2 + 1)]
+    sent = [new_event(body=large) for _ in range(PAGE_EVENTS_FEW * 2 + 1)]
     await ledger.append(sent)
     batches = await all_of(feed)
-    assert [len(batch.events) for batch in batches][:2] == [BATCH_EVENTS_FEW] * 2
+    assert [len(batch.events) for batch in batches][:2] == [PAGE_EVENTS_FEW] * 2
     assert [record.event for batch in batches for record in batch.events] == sent
 
 

@@ -256,6 +256,22 @@ def test_an_event_that_is_not_what_its_hash_says_is_named(
     assert len(source.events()) == 1
 
 
+@pytest.mark.parametrize("forged", [1, 5, 9, 13])
+def test_of_the_blocks_behind_a_refused_one_nothing_is_stored(
+    source: Any, target: Any, tmp_path: Path, rewritten: Rewrite, small_blocks: int, forged: int
+) -> None:
+    source.add_task("boto-1", steps=14)
+
+    def forge(lines: list[dict[str, Any]]) -> None:
+        next(line for line in lines if line.get("position") == forged)["worker_id"] = "w2"
+
+    path = rewritten(source.export(tmp_path / "all.ndjson"), forge)
+    with pytest.raises(LedgerError, match=rf"position {forged} of boto-1: its content does not have the hash"):
+        target.take(path)
+    before = (forged - 1) // small_blocks * small_blocks
+    assert target.events() == source.events()[:before]
+
+
 @pytest.mark.parametrize(
     ("position", "said"),
     [

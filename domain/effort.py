@@ -1,14 +1,15 @@
-"""How long a subtask will take, before there is a history to ask.
+"""How long a subtask will take: the planner's own estimate, and who makes more of it.
 
-The shipped priors are assumptions and say so in their `basis`; what was measured in the ledger at hand
-replaces their scale (`Calibration`). The spread is a log-normal's: for agents a standard deviation of 1.2 in
-log seconds, which suits histories of human and agent work (CESAW, METR and Terminal-Bench task times).
+The shipped priors are assumptions and say so in their `basis`. They are what the effort model regresses on
+(`domain/estimation`), and all there is where no ledger is asked. The spread is a log-normal's: for agents a standard
+deviation of 1.2 in log seconds, which suits histories of human and agent work (CESAW, METR and Terminal-Bench task
+times).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -36,13 +37,6 @@ class Prior(msgspec.Struct, frozen=True, kw_only=True):
     sigma: float
 
 
-class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger says about this kind of worker: actual over estimated time, as a geometric mean."""
-
-    factor: float = 1.0
-    attempts: int = 0
-
-
 # A script's figures: `ruff check --fix` and a compile check of each file of boto 2.49.0, about 60 ms a file.
 # An agent's: assumptions, to be replaced by the first measured attempts.
 PRIORS: dict[tuple[WorkerKind, UnitKind], Prior] = {
@@ -55,24 +49,74 @@ PRIORS: dict[tuple[WorkerKind, UnitKind], Prior] = {
 }
 
 
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work that is to be estimated."""
+
+    unit: UnitKind
+    #: The problem domain of most of its problems, as the catalogue names it; empty for scripts, to which all are one.
+    domain: str = ""
+    #: By the shipped prior.
+    prior_seconds: float
+    problems: int
+    files: int
+
+
+class Estimator(Protocol):
+    """Makes efforts of the planner's own estimates."""
+
+    def pace(self, unit: UnitKind, domain: str) -> float:
+        """Give the seconds that a second of the shipped prior stands for, at work of usual size."""
+
+    def effort(self, work: Work) -> Effort:
+        """Estimate a subtask."""
+
+    def shared(self, work: Work) -> float:
+        """Give the share of an estimate's variance that all subtasks of the plan have in common, 0 to 1."""
+
+    def explained(self, work: Work) -> Effort:
+        """Estimate a subtask, with the reasons in its basis."""
+
+
+class PriorsAlone:
+    """The shipped priors, where no ledger is asked."""
+
+    def __init__(self, worker: WorkerKind) -> None:
+        self._worker = worker
+
+    def pace(self, unit: UnitKind, domain: str) -> float:  # noqa: ARG002 - the same for all
+        """Take the priors as they are."""
+        return 1.0
+
+    def effort(self, work: Work) -> Effort:
+        """Estimate a subtask; see `Estimator`."""
+        p50, sigma = work.prior_seconds, PRIORS[self._worker, work.unit].sigma
+        return Effort(
+            p50=round(p50, 3),
+            p80=round(p50 * math.exp(_Z80 * sigma), 3),
+            p95=round(p50 * math.exp(_Z95 * sigma), 3),
+            prior=round(p50, 3),
+            basis=f"{self._worker} prior {p50:.3g} s",
+            category=category_of(self._worker, work.unit, work.domain),
+        )
+
+    def shared(self, work: Work) -> float:  # noqa: ARG002 - the same for all
+        """Take the subtasks' errors for independent."""
+        return 0.0
+
+    explained = effort
+
+
+def base(worker: WorkerKind, unit: UnitKind) -> float:
+    """Give the seconds that a subtask costs before any of its units: taking it up."""
+    return PRIORS[worker, unit].base
+
+
 def weight(worker: WorkerKind, unit: UnitKind, *, files: int, problems: int) -> float:
     """Give the seconds that a unit adds to a subtask, without the fixed cost of the subtask itself."""
     prior = PRIORS[worker, unit]
     return prior.per_file * files + prior.per_problem * math.pow(problems, prior.exponent)
 
 
-def estimate(worker: WorkerKind, unit: UnitKind, weights: float, calibration: Calibration) -> Effort:
-    """Estimate a subtask whose units add up to `weights` seconds, calibrated already."""
-    prior = PRIORS[worker, unit]
-    p50 = prior.base * calibration.factor + weights
-    shipped = p50 / calibration.factor
-    basis = f"{worker} prior {shipped:.3g} s"
-    if calibration.attempts:
-        basis += f" x{calibration.factor:.2f} measured here (n={calibration.attempts})"
-    return Effort(
-        p50=round(p50, 3),
-        p80=round(p50 * math.exp(_Z80 * prior.sigma), 3),
-        p95=round(p50 * math.exp(_Z95 * prior.sigma), 3),
-        prior=round(shipped, 3),
-        basis=basis,
-    )
+def category_of(worker: WorkerKind, unit: UnitKind, domain: str = "") -> str:
+    """Name the kind of work, by which efforts are compared: `agent local types`, `script automatic`."""
+    return " ".join(filter(None, (worker, unit, domain if worker == "agent" else "")))

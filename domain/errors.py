@@ -156,6 +156,10 @@ class ModelError(LedgerError):
     """A kept model of efforts is damaged, or of another version: it can be made anew from the ledger."""
 
 
+class UnknownModelError(UsageError):
+    """No kept effort model has this name, or several have; the message says what there is."""
+
+
 class LifecycleError(ParallelWorkersError):
     """A command that the present state does not allow."""
 

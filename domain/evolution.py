@@ -12,7 +12,7 @@ import msgspec
 
 from domain import events as e
 from domain.ids import SubtaskId, is_task_stream
-from domain.task_state import LIVE, AttemptNote, Blocker, SubtaskState, TaskState
+from domain.task_state import LIVE, AttemptNote, Blocker, ForecastNote, SubtaskState, TaskState
 
 
 def fold(recorded: Iterable[e.RecordedEvent]) -> TaskState | None:
@@ -78,17 +78,19 @@ def _archived(event: e.Event, body: e.TaskArchived) -> TaskState:
     )
 
 
-def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR0911 - one arm per event
+def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: C901, PLR0911 - one arm per event
     change = msgspec.structs.replace
     match event.body:
         case e.PhaseStarted(phase=phase):
-            return change(state, phase=phase, milestone=0)
+            return change(state, phase=phase, milestone=0, forecast=None)
         case e.ProblemsObserved() as body:
             return change(state, observations=(*state.observations, body))
         case e.TaskDecomposed() as body:
             return change(state, decompositions=(*state.decompositions, body))
         case e.MilestoneReached(percent=percent):
             return change(state, milestone=percent)
+        case e.TaskForecast() as body:
+            return change(state, forecast=_noted(state, event, body))
         case e.TaskPaused(reason=reason, cost=cost):
             before = state.cost_before if cost is None else cost
             return change(state, status="paused", reason=reason, cost_before=before)
@@ -102,6 +104,15 @@ def _evolve_task(state: TaskState, event: e.Event) -> TaskState:  # noqa: PLR091
             return change(state, status="completed", reason=summary, ended_at=event.occurred_at)
         case _:
             return state
+
+
+def _noted(state: TaskState, event: e.Event, body: e.TaskForecast) -> ForecastNote:
+    return ForecastNote(
+        made_at=event.occurred_at,
+        p50_seconds=body.p50_seconds,
+        milestone=state.milestone,
+        number=state.forecast.number + 1 if state.forecast else 1,
+    )
 
 
 def _evolve_subtask(subtask: SubtaskState, event: e.Event) -> SubtaskState:

@@ -32,6 +32,7 @@ from domain.errors import (
     UnknownSubtaskError,
 )
 from domain.ids import SubtaskId, WorkerId, short
+from domain.plan import StartForecast
 from domain.readiness import holder_of_its_files, unclaimable_reason
 from domain.task_state import LIVE, OVER, Blocker, SubtaskState, TaskState
 
@@ -43,6 +44,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: WorkerId
     base_commit: str
     request_id: UUID | None = None
+    forecast: StartForecast | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,7 +239,9 @@ def _claim(state: TaskState, subtask: SubtaskState, command: Claim, limits: Limi
             raise NotClaimableError(f"{state.id} has {live} leases, the most that it may have at once")
     if (given := _given_to(state, command.request_id)) is not None:
         raise NotClaimableError(f"the request was given {short(given.id)} before")
-    claimed = e.SubtaskClaimed(base_commit=command.base_commit, request_id=command.request_id)
+    claimed = e.SubtaskClaimed(
+        base_commit=command.base_commit, request_id=command.request_id, forecast=command.forecast
+    )
     bodies: list[e.EventBody] = [claimed]
     if subtask.history and (last := subtask.history[-1]).worker_id not in ("", command.worker_id):
         bodies.append(e.SubtaskReassigned(previous_worker=last.worker_id, previous_epoch=last.epoch, found=last.what))

@@ -8,7 +8,7 @@ One subtask after the other is given out, the most urgent first:
 3. the longest effort, so that no long subtask is begun last (LPT, Graham 1969);
 4. who has been ready longest, and the name.
 
-It goes to the worker with the best measured expertise for its problem domains; among equals to who has waited
+It goes to the worker with the best measured expertise for its kind of work; among equals to who has waited
 longest. What no waiting worker may take, and what shares a held file with what was just given out, is passed over.
 
 The order is not the best matching: that would make an urgent subtask wait for a better worker.
@@ -18,12 +18,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
-from domain.expertise import Expertise
+
+class Skills(Protocol):
+    """Who knows what workers are good at."""
+
+    def skill(self, worker: str, category: str, repository: str) -> float:
+        """Give a worker's skill at a kind of work in a repository; 0.0 where nothing is known of it."""
 
 
 class Applicant(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,8 +56,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     ready_at: datetime
     #: In seconds.
     effort_p50: float
-    #: Problem domains by weight (`domain.expertise.domains_of`).
-    domains: Mapping[str, float] = {}
+    #: The kind of work, as its effort names it.
+    category: str = ""
     #: The files in which nobody else may work meanwhile.
     holds: frozenset[str] = frozenset()
     #: Live leases of its task; the same in all offers of a task.
@@ -63,7 +69,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 def match(
     waiting: Sequence[Applicant],
     offers: Sequence[Offer],
-    expertise: Expertise,
+    expertise: Skills,
     now: datetime,
     ageing_seconds: float,
 ) -> list[tuple[int, int]]:
@@ -146,7 +152,7 @@ class _TaskOffers:
 class _Bench:
     """The workers that wait, each known by its place in the order of waiting."""
 
-    def __init__(self, waiting: Sequence[Applicant], expertise: Expertise) -> None:
+    def __init__(self, waiting: Sequence[Applicant], expertise: Skills) -> None:
         self._expertise = expertise
         self._indices = sorted(range(len(waiting)), key=lambda index: _seniority(waiting[index]))
         self._workers = [waiting[index].worker_id for index in self._indices]
@@ -155,8 +161,8 @@ class _Bench:
         for place, index in enumerate(self._indices):
             applicant = waiting[index]
             self._pools.setdefault((applicant.task_id, applicant.repository), []).append(place)
-        #: By domain, as far as it was asked for: each one's skill, by place.
-        self._skills: dict[str, list[float]] = {}
+        #: By kind of work and repository, as far as was asked for: each one's skill, by place; none where all are 0.
+        self._skills: dict[tuple[str, str], list[float]] = {}
         self.size = len(waiting)
 
     def take_for(self, offer: Offer) -> int | None:
@@ -167,26 +173,19 @@ class _Bench:
         pools = [pool for key in filters if (pool := self._pools.get(key))]
         if not pools:
             return None
-        known = self._known_skills(offer.domains)
+        known = self._skills_at(offer)
         # Of equal skills, the first in the order of waiting.
         _, place, pool = min((*_best(pool, known), pool) for pool in pools)
         pool.remove(place)
         self.size -= 1
         return self._indices[place]
 
-    def _known_skills(self, domains: Mapping[str, float]) -> list[tuple[float, list[float]]]:
-        """Give weights and skills by place for those of the domains in which anybody here was measured."""
-        return [
-            (weight, skills)
-            for domain, weight in sorted(domains.items())
-            if domain in self._expertise.domains and (skills := self._skills_in(domain))
-        ]
-
-    def _skills_in(self, domain: str) -> list[float]:
-        if domain not in self._skills:
-            skills = [self._expertise.skill(worker, domain) for worker in self._workers]
-            self._skills[domain] = skills if any(skills) else []
-        return self._skills[domain]
+    def _skills_at(self, offer: Offer) -> list[float]:
+        key = (offer.category, offer.repository)
+        if key not in self._skills:
+            skills = [self._expertise.skill(worker, *key) for worker in self._workers]
+            self._skills[key] = skills if any(skills) else []
+        return self._skills[key]
 
 
 def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str]:
@@ -199,14 +198,11 @@ def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str]:
     )
 
 
-def _best(pool: Sequence[int], known: Sequence[tuple[float, Sequence[float]]]) -> tuple[float, int]:
-    """Give minus the best weighted skill in a pool, and the first place that has it."""
-    if not known:
+def _best(pool: Sequence[int], skills: Sequence[float]) -> tuple[float, int]:
+    """Give minus the best skill in a pool, and the first place that has it."""
+    if not skills:
         return 0.0, pool[0]
     # Whole lists at a time: a call for each pair of worker and offer would be most of the cost of a match.
-    weight, skills = known[0]
-    scores = [weight * skills[place] for place in pool]
-    for weight, skills in known[1:]:
-        scores = [score + weight * skills[place] for score, place in zip(scores, pool, strict=True)]
+    scores = [skills[place] for place in pool]
     best = max(scores)
     return -best, pool[scores.index(best)]

@@ -9,7 +9,7 @@ import msgspec
 from domain.scope import TaskScope
 
 
-class Effort(msgspec.Struct, frozen=True, kw_only=True):
+class Effort(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Estimated active time of one subtask, in seconds, as quantiles."""
 
     p50: float
@@ -19,6 +19,26 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     prior: float = 0.0
     #: Where the figures come from, in words.
     basis: str = ""
+    #: The kind of work, by which efforts are compared; not recorded by early releases.
+    category: str = ""
+    #: SHA-256 of the effort model, and the position that it had learnt the ledger up to; empty where none was asked.
+    model: str = ""
+    position: int = 0
+
+
+class StartForecast(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the effort model says of an attempt when its worker is known; scored when the attempt ends."""
+
+    #: Quantiles of the active time, in seconds.
+    p50: float
+    p80: float
+    p95: float
+    #: Micro-logs, as `domain.estimation.features.Issued` has them.
+    mean: int
+    spread: int
+    doubt: int = 0
+    #: The position that the model had learnt the ledger up to.
+    position: int = 0
 
 
 class PlannedSubtask(msgspec.Struct, frozen=True, kw_only=True):

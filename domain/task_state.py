@@ -51,6 +51,18 @@ class Blocker(msgspec.Struct, frozen=True, kw_only=True):
     by: str = ""
 
 
+class ForecastNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest forecast of when the phase will be done."""
+
+    made_at: datetime
+    #: Seconds from then on until the end, as likely too few as too many.
+    p50_seconds: float
+    #: The quarters of the work, in percent, that were done then.
+    milestone: int
+    #: 1, 2, 3 ... within the phase.
+    number: int
+
+
 class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about one subtask that decisions need."""
 
@@ -151,6 +163,7 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     head: str = ""
     ended_at: datetime | None = None
     milestone: int = 0
+    forecast: ForecastNote | None = None
     #: What the workers had cost when they had last used up what they may cost, in US dollars.
     cost_before: float = 0.0
 

@@ -11,7 +11,7 @@ from domain.analysis.complexity import Complexity, ComplexityScorer
 from domain.analysis.dependencies import Dependencies, DependencyAnalyzer, Piece
 from domain.analysis.group import Group
 from domain.analysis.patterns import PatternRecognizer
-from domain.effort import Calibration, WorkerKind
+from domain.effort import Estimator, WorkerKind
 from domain.phase import Phase
 from domain.problem import Problem
 
@@ -39,12 +39,12 @@ def analyse(
     *,
     unsafe: bool = False,
     worker: WorkerKind = "agent",
-    calibration: Calibration | None = None,
+    estimator: Estimator | None = None,
     analyzer: DependencyAnalyzer | None = None,
 ) -> Analysis:
     """Analyse the targeted problems; `unsafe` tells whether edits that the tool calls unsafe count as automatic."""
     patterns = PatternRecognizer().recognise(problems, targeted, unsafe=unsafe)
-    scorer = ComplexityScorer(worker, calibration, unsafe=unsafe)
+    scorer = ComplexityScorer(worker, estimator, unsafe=unsafe)
     complexities = tuple(scorer.score(problems, group) for group in patterns.groups)
     pieces = [
         Piece(

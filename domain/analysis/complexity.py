@@ -14,7 +14,7 @@ import msgspec
 from domain import effort as efforts
 from domain.analysis.catalogue import entry_for
 from domain.analysis.group import Group
-from domain.effort import Calibration, WorkerKind
+from domain.effort import Estimator, PriorsAlone, Work, WorkerKind
 from domain.plan import Effort
 from domain.problem import Problem
 
@@ -41,11 +41,11 @@ class Complexity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ComplexityScorer:
-    """Scores groups for one kind of worker; `calibration` is what the ledger has measured of it."""
+    """Scores groups for one kind of worker; without an estimator efforts are those of the shipped priors."""
 
-    def __init__(self, worker: WorkerKind, calibration: Calibration | None = None, *, unsafe: bool = False) -> None:
+    def __init__(self, worker: WorkerKind, estimator: Estimator | None = None, *, unsafe: bool = False) -> None:
         self._worker = worker
-        self._calibration = calibration or Calibration()
+        self._estimator = estimator or PriorsAlone(worker)
         self._unsafe = unsafe
 
     def score(self, problems: Sequence[Problem], group: Group) -> Complexity:
@@ -55,8 +55,9 @@ class ComplexityScorer:
         fixable = sum(problem.fixable(unsafe=self._unsafe) for problem in members)
         unsafe = sum(problem.fixable(unsafe=True) and not problem.fixable(unsafe=False) for problem in members)
         first = members[0]
-        difficulty = entry_for(first.tool, first.code, first.message).difficulty
-        effort = self._effort(group)
+        entry = entry_for(first.tool, first.code, first.message)
+        difficulty = entry.difficulty
+        effort = self._effort(group, entry.domain)
         risk, why = self._risk(group, folders, unsafe / len(members), difficulty)
         return Complexity(
             effort=effort,
@@ -72,9 +73,17 @@ class ComplexityScorer:
             ),
         )
 
-    def _effort(self, group: Group) -> Effort:
-        weight = efforts.weight(self._worker, group.kind, files=len(group.files), problems=len(group.problems))
-        return efforts.estimate(self._worker, group.kind, weight * self._calibration.factor, self._calibration)
+    def _effort(self, group: Group, domain: str) -> Effort:
+        files, problems = len(group.files), len(group.problems)
+        weight = efforts.weight(self._worker, group.kind, files=files, problems=problems)
+        work = Work(
+            unit=group.kind,
+            domain=domain if self._worker == "agent" else "",
+            prior_seconds=efforts.base(self._worker, group.kind) + weight,
+            problems=problems,
+            files=files,
+        )
+        return self._estimator.explained(work)
 
     def _risk(self, group: Group, folders: int, unsafe_share: float, difficulty: int) -> tuple[float, str]:
         parts = {

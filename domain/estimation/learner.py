@@ -131,7 +131,9 @@ class Learner:
         if not completion.censored:
             state.noise[0] += min(noise, _NOISE_MAX)
             state.noise[1] += 1
-            state.slopes.learn(features, distances, seen - levels)
+            moved = state.slopes.learn(features, distances, seen - levels)
+            if cells[0]:
+                cells[0][1] += moved
         state.outcomes.learn(completion)
         state.position = max(state.position, completion.position)
         state.completions += 1
@@ -185,7 +187,11 @@ class Learner:
         state.base[1] += state.fresh_base[0]
         state.base[0] = state.base[0] * (_BASE_FORGET - since) // _BASE_FORGET + since * MILLI
         state.fresh_base = [0, 0]
-        state.base[1] += state.slopes.step(since)
+        moved, of_categories = state.slopes.step(since)
+        state.base[1] += moved
+        for category, beside in of_categories.items():
+            if category in state.cells[0]:
+                state.cells[0][category][1] += beside
         state.spread.step()
         state.residuals.step()
         if state.completions >= state.strengths_at:

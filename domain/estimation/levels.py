@@ -39,6 +39,9 @@ LEVELS = (
 SIBLINGS = 2
 """Place of the level whose effect all parts of a task share."""
 
+WORKER_LEVELS = (3, 4, 5)
+"""Places of the levels that say what one worker adds to what anybody would take."""
+
 
 def keys_of(features: Features) -> list[str | None]:
     """Name the cell of each level; None where a feature is not known."""

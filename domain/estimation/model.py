@@ -32,6 +32,13 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class ModelReference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Names a model: by what it knows, and by how far it has learnt the ledger, which makes the same of it again."""
+
+    sha256: str = ""
+    position: int = 0
+
+
 def snapshot(learner: Learner) -> Model:
     """Keep what a learner knows."""
     state = learner.state

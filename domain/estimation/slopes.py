@@ -64,35 +64,42 @@ class Slopes(msgspec.Struct, kw_only=True):
             if place == _PLAN:
                 distances[_BEND] = max(value - usual, 0)
             own = self.by_category[place].get(features.category)
-            if own is not None:
-                usual = (own[1] + _USUAL_STRENGTH * usual) // (own[0] + _USUAL_STRENGTH)
-            distances[place] = value - usual
+            distances[place] = value - (_shrunk(own, usual) if own is not None else usual)
         return distances
 
     def effect(self, distances: list[int]) -> int:
         """Give what the measures add to the log of the time."""
         return sum(slope * distance for slope, distance in zip(self.slopes, distances, strict=True)) // MICRO
 
-    def learn(self, features: Features, distances: list[int], rest: int) -> None:
-        """Take in a completion; `rest` is what the levels alone leave over of it."""
+    def learn(self, features: Features, distances: list[int], rest: int) -> int:
+        """Take in a completion; `rest` is what the levels alone leave over of it.
+
+        Gives what to add to its category's effect, so that what is usual there can move without moving forecasts.
+        """
         active = [place for place, distance in enumerate(distances) if distance and self._settled(place)]
         for row in active:
             self.fresh_products[row] += distances[row] * rest // MICRO
             for column in active:
                 self.fresh_squares[row * _MEASURES + column] += distances[row] * distances[column] // MICRO
+        moved = 0
         for place, value in _values(features):
-            for usual in (self.totals[place], self.by_category[place].setdefault(features.category, [0, 0])):
-                usual[0] += 1
-                usual[1] += value
+            total, own = self.totals[place], self.by_category[place].setdefault(features.category, [0, 0])
+            if (usual := self.usual[place]) is not None:
+                moved += self.slopes[place] * (_shrunk([own[0] + 1, own[1] + value], usual) - _shrunk(own, usual))
+            for known in (total, own):
+                known[0] += 1
+                known[1] += value
+        return moved // MICRO
 
     def _settled(self, place: int) -> bool:
         """Tell whether it is known what is usual; far from a wrong one, a few completions would outweigh the rest."""
         return self.totals[_PLAN if place == _BEND else place][0] >= _SETTLED
 
-    def step(self, completions: int) -> int:
+    def step(self, completions: int) -> tuple[int, dict[str, int]]:
         """Move the slopes, after so many completions since the last step.
 
-        Gives what to add to all work's own level, so that what is usual can move without moving forecasts.
+        Gives what to add to all work's own level, and to categories' effects, so that what is usual can move without
+        moving forecasts.
         """
         keep = max(_FORGET - completions, 0)
         self.squares = [
@@ -107,16 +114,26 @@ class Slopes(msgspec.Struct, kw_only=True):
         self.usual = [
             total // count if count else usual for (count, total), usual in zip(self.totals, before, strict=True)
         ]
-        moved = sum(
-            slope * (now - then)
-            for slope, now, then in zip(self.slopes, self.usual, before, strict=True)
-            if now is not None and then is not None
-        )
+        moved, of_categories = self._moved(before)
         # Two rounds of Gauss-Seidel: slopes move little between steps.
         for row in (*range(_MEASURES), *range(_MEASURES)):
             if self.squares[row * _MEASURES + row]:
                 self.slopes[row] = self._solved(row)
-        return moved // MICRO
+        return moved, of_categories
+
+    def _moved(self, before: Sequence[int | None]) -> tuple[int, dict[str, int]]:
+        """Give by how much forecasts are off for what is usual by now: of all work, and of categories beside that."""
+        moved = 0
+        of_categories: dict[str, int] = {}
+        for place, (now, then) in enumerate(zip(self.usual, before, strict=True)):
+            if now is None or then is None or now == then:
+                continue
+            slope = self.slopes[place]
+            moved += slope * (now - then)
+            for category, own in self.by_category[place].items():
+                beside = _shrunk(own, now) - _shrunk(own, then) - (now - then)
+                of_categories[category] = of_categories.get(category, 0) + slope * beside
+        return moved // MICRO, {category: beside // MICRO for category, beside in of_categories.items()}
 
     def _solved(self, row: int) -> int:
         others = sum(
@@ -127,6 +144,11 @@ class Slopes(msgspec.Struct, kw_only=True):
         weight = _PRIOR_WEIGHT[row]
         wanted = (self.products[row] + weight * _PRIOR[row]) * MICRO - others
         return wanted // (self.squares[row * _MEASURES + row] + weight * MICRO)
+
+
+def _shrunk(own: Usual, usual: int) -> int:
+    """Give what is usual in a category of which little is known, between its own and that of all work."""
+    return (own[1] + _USUAL_STRENGTH * usual) // (own[0] + _USUAL_STRENGTH)
 
 
 def _values(features: Features) -> list[tuple[int, int]]:

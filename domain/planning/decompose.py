@@ -17,7 +17,7 @@ from domain.phase import Phase
 from domain.plan import Conflict, Plan, PlannedSubtask, StrategyOutcome, WorkerCurvePoint
 from domain.planning.arrangement import Arrangement, arrange, lanes
 from domain.planning.conflicts import predict
-from domain.planning.makespan import effort_of, makespan
+from domain.planning.makespan import makespan, work_of
 from domain.planning.packing import Packing
 from domain.planning.phases import plan_phases
 from domain.planning.recommendation import recommend, spell
@@ -202,7 +202,7 @@ def _subtask(content: Bin, codes_in_file: dict[str, set[str]], request: Request)
     files, holds = files_of(content), holds_of(content)
     codes = {code for unit in content for code in unit.codes}
     present = {code for path in files for code in codes_in_file[path]}
-    effort = effort_of(content, request)
+    effort = request.estimates.explained(work_of(content, request))
     budget = request.time_budget_seconds
     return PlannedSubtask(
         # Postgres keeps no NUL, and a tool's message may hold one.

@@ -9,12 +9,12 @@ from statistics import NormalDist, fmean
 
 import msgspec
 
-from domain import effort as efforts
+from domain.effort import Work, base
 from domain.plan import Effort
 from domain.planning.arrangement import Arrangement
 from domain.planning.request import Request
 from domain.planning.schedule import Job, Simulation
-from domain.planning.units import Bin, demands_of, load
+from domain.planning.units import Bin, demands_of, domain_in, files_of
 
 #: Runs that are simulated with durations drawn from the estimates' spread, fewer where there are many jobs.
 _DRAWS_MAX, _DRAWS_MIN = 24, 8
@@ -35,9 +35,16 @@ class Makespan(msgspec.Struct, frozen=True, kw_only=True):
     p80: float
 
 
-def effort_of(content: Bin, request: Request) -> Effort:
-    """Estimate a subtask."""
-    return efforts.estimate(request.worker, demands_of(content), load(content), request.calibration)
+def work_of(content: Bin, request: Request) -> Work:
+    """Say of a subtask what its estimate rests on."""
+    demands = demands_of(content)
+    return Work(
+        unit=demands,
+        domain=domain_in(content),
+        prior_seconds=base(request.worker, demands) + sum(unit.prior for unit in content),
+        problems=sum(len(unit.problems) for unit in content),
+        files=len(files_of(content)),
+    )
 
 
 def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makespan:
@@ -50,7 +57,10 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
     workers = min(workers, max(len(arrangement.bins), 1))
     overhead = request.costs.overhead
     slow_down = max(1.0, workers / request.cores) if request.cores else 1.0
-    estimates = [effort_of(content, request) for content in arrangement.bins]
+    estimator = request.estimates
+    works = [work_of(content, request) for content in arrangement.bins]
+    estimates = [estimator.effort(work) for work in works]
+    shared = [estimator.shared(work) for work in works]
     jobs = [
         Job(
             seconds=estimate.p50 * slow_down + overhead,
@@ -65,13 +75,15 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
     simulation = Simulation(jobs)
     runs = sorted(
         simulation.run(workers, seconds).makespan_seconds + overhead * (workers - 1)
-        for seconds in _draws(estimates, slow_down, overhead)
+        for seconds in _draws(estimates, shared, slow_down, overhead)
     )
     return Makespan(mean=round(fmean(runs), 3), p80=round(_quantile(runs, 0.8), 3))
 
 
-def _draws(estimates: Sequence[Effort], slow_down: float, overhead: float) -> list[list[float]]:
-    """Draw durations of all jobs, the same for every number of workers.
+def _draws(
+    estimates: Sequence[Effort], shared: Sequence[float], slow_down: float, overhead: float
+) -> list[list[float]]:
+    """Draw durations of all jobs, the same for every number of workers; what they share, once for all.
 
     Each job's draws are the middles of equal slices of its distribution in an order of its own (Latin hypercube,
     McKay et al. 1979): few runs then show the spread as well as many independent ones.
@@ -79,11 +91,21 @@ def _draws(estimates: Sequence[Effort], slow_down: float, overhead: float) -> li
     count = max(_DRAWS_MIN, min(_DRAWS_MAX, _STEPS_MAX // max(len(estimates), 1)))
     scores = [NormalDist().inv_cdf((place + 0.5) / count) for place in range(count)]
     order = random.Random(20_241_101)  # noqa: S311 - a simulation
-    columns = []
-    for estimate in estimates:
-        sigma = math.log(estimate.p80 / estimate.p50) / _Z80 if estimate.p50 > 0 else 0.0
+    common = [0.0] * count
+    if any(shared):
         order.shuffle(scores)
-        columns.append([estimate.p50 * math.exp(sigma * score) * slow_down + overhead for score in scores])
+        common = scores.copy()
+    columns = []
+    for estimate, part in zip(estimates, shared, strict=True):
+        sigma = math.log(estimate.p80 / estimate.p50) / _Z80 if estimate.p50 > 0 else 0.0
+        apart, together = sigma * math.sqrt(1.0 - part), sigma * math.sqrt(part)
+        order.shuffle(scores)
+        columns.append(
+            [
+                estimate.p50 * math.exp(apart * score + together * other) * slow_down + overhead
+                for score, other in zip(scores, common, strict=True)
+            ]
+        )
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[]]
 
 

@@ -10,6 +10,7 @@ from domain.analysis.group import Group
 from domain.phase import Phase
 from domain.plan import PlanPhase
 from domain.planning.request import Request
+from domain.planning.units import domain_of
 from domain.problem import Problem
 
 _Stage = Literal["quick wins", "complex", "clean-up"]
@@ -28,6 +29,7 @@ def plan_phases(problems: Sequence[Problem], groups: Sequence[Group], request: R
     """
     counts: dict[_Stage, int] = dict.fromkeys(_MEANING, 0)
     seconds: dict[_Stage, float] = dict.fromkeys(_MEANING, 0.0)
+    estimator = request.estimates
     for group in groups:
         placed = sum(bool(problems[index].path) for index in group.problems)
         if not placed:
@@ -35,7 +37,7 @@ def plan_phases(problems: Sequence[Problem], groups: Sequence[Group], request: R
         stage = _stage(problems, group)
         counts[stage] += placed
         weight = efforts.weight(request.worker, group.kind, files=len(group.files), problems=placed)
-        seconds[stage] += weight * request.calibration.factor
+        seconds[stage] += weight * estimator.pace(group.kind, domain_of(problems, group.problems, request.worker))
     total = sum(counts.values())
     return tuple(_phase(stage, counts[stage], total, seconds[stage]) for stage in _MEANING if total)
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from domain.effort import Calibration, WorkerKind
+from domain.effort import Estimator, PriorsAlone, WorkerKind
 
 Strategy = Literal["auto", "root-cause", "code", "file", "directory", "owner"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -40,7 +40,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     workers_max: int = 16
     #: Processors of this machine where the worker keeps one busy; None where it mostly waits.
     cores: int | None = None
-    calibration: Calibration = Calibration()
+    #: Who makes efforts of the shipped priors; None: nobody, they are taken as they are.
+    estimator: Estimator | None = None
     #: Time budget of a subtask, in seconds; None takes half an hour, or the estimate's P95 where that is more.
     time_budget_seconds: float | None = None
     #: The text of the tree's CODEOWNERS; empty where there is none.
@@ -49,6 +50,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     excluded_files: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     quality: tuple[str, ...] = ()
+
+    @property
+    def estimates(self) -> Estimator:
+        """Who estimates."""
+        return self.estimator if self.estimator is not None else PriorsAlone(self.worker)
 
     @property
     def costs(self) -> Costs:

@@ -10,8 +10,9 @@ from functools import lru_cache
 import msgspec
 
 from domain import effort as efforts
+from domain.analysis.catalogue import entry_for
 from domain.analysis.group import Group
-from domain.effort import UnitKind
+from domain.effort import UnitKind, WorkerKind
 from domain.phase import Phase
 from domain.planning.owners import Owners
 from domain.planning.request import Request, Strategy
@@ -29,8 +30,11 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     #: Files in which nobody else may work meanwhile: where the edits are expected.
     holds: frozenset[str]
     codes: frozenset[str]
-    #: Seconds it adds to a subtask.
+    #: Seconds it adds to a subtask, and what they are by the shipped prior.
     weight: float
+    prior: float
+    #: The problem domain of most of its problems; empty for scripts.
+    domain: str
     #: What it asks of its worker: a part of a cause asks for the whole cure.
     demands: UnitKind
     #: The phase of most of its problems.
@@ -75,6 +79,24 @@ def phase_of(content: Bin) -> Phase:
     return _most(counts)
 
 
+def domain_in(content: Bin) -> str:
+    """Tell the domain of most of a bin's problems, the first by name where two have as many."""
+    counts: Counter[str] = Counter()
+    for unit in content:
+        counts[unit.domain] += len(unit.problems)
+    return min(counts, key=lambda domain: (-counts[domain], domain))
+
+
+def domain_of(problems: Sequence[Problem], indices: Iterable[int], worker: WorkerKind) -> str:
+    """Tell the domain of most of these problems, after the catalogue; a script does not know what it mends."""
+    if worker == "script":
+        return ""
+    counts: Counter[str] = Counter()
+    for (tool, code), count in Counter([(problems[i].tool, problems[i].code) for i in indices]).items():
+        counts[entry_for(tool, code).domain] += count
+    return min(counts, key=lambda domain: (-counts[domain], domain), default="")
+
+
 def _most(counts: Counter[Phase]) -> Phase:
     return min(counts, key=lambda phase: (-counts[phase], phase))
 
@@ -114,8 +136,9 @@ class _Maker:
     def __init__(self, problems: Sequence[Problem], groups: Sequence[Group], request: Request) -> None:
         self._problems = problems
         self._request = request
+        self._estimator = request.estimates
         causes = [group for group in groups if group.kind == "cause"]
-        self._cures = [self._weight("cause", len(group.files), len(group.problems)) for group in causes]
+        self._cures = [self._cure(group) for group in causes]
         #: By problem: the number of its cause.
         self._cause_of = {index: number for number, group in enumerate(causes) for index in group.problems}
 
@@ -156,11 +179,13 @@ class _Maker:
         by_file: defaultdict[str, list[int]] = defaultdict(list)
         for index in whole.problems:
             by_file[self._problems[index].path].append(index)
+        pace = self._estimator.pace(kind, whole.domain)
         # Neighbours stay together, so that a part has a folder for a name where it can.
         part: list[int] = []
         files = 0
         for _, held in sorted(by_file.items()):
-            if part and self._weight(kind, files + 1, len(part) + len(held)) > self._request.costs.effort_max:
+            more = pace * self._prior(kind, files + 1, len(part) + len(held))
+            if part and more > self._request.costs.effort_max:
                 yield self._unit(kind, name, phase, part)
                 part, files = [], 0
             part += held
@@ -173,7 +198,9 @@ class _Maker:
         causes = set() if kind == "cause" else {self._cause_of[i] for i in members if i in self._cause_of}
         own = sum(index not in self._cause_of for index in members) if causes else len(members)
         # The cure of a cause cannot be divided: whoever has a part of it has to make all of it.
-        cures = sum(self._cures[number] for number in sorted(causes))
+        cures = [self._cures[number] for number in sorted(causes)]
+        domain = domain_of(self._problems, members, self._request.worker)
+        prior = self._prior(kind, len(files), own)
         return Unit(
             kind=kind,
             title=title,
@@ -181,11 +208,18 @@ class _Maker:
             files=files,
             holds=files,
             codes=frozenset([self._problems[index].code for index in members]),
-            weight=cures + self._weight(kind, len(files), own),
+            weight=sum(cure[1] for cure in cures) + prior * self._estimator.pace(kind, domain),
+            prior=sum(cure[0] for cure in cures) + prior,
+            domain=domain,
             demands="cause" if causes else kind,
             phase=phase,
         )
 
-    def _weight(self, kind: UnitKind, files: int, problems: int) -> float:
-        weight = efforts.weight(self._request.worker, kind, files=files, problems=problems)
-        return weight * self._request.calibration.factor
+    def _cure(self, group: Group) -> tuple[float, float]:
+        """Give the seconds that the cure of a cause takes, by the shipped prior and at the pace of such work."""
+        prior = self._prior("cause", len(group.files), len(group.problems))
+        domain = domain_of(self._problems, group.problems, self._request.worker)
+        return prior, prior * self._estimator.pace("cause", domain)
+
+    def _prior(self, kind: UnitKind, files: int, problems: int) -> float:
+        return efforts.weight(self._request.worker, kind, files=files, problems=problems)

@@ -11,14 +11,25 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.expertise import Expertise
 from domain.matching import Applicant, Offer, effective_priority, match
 
 LAW = settings(deadline=None, max_examples=200)
 
 NOW = datetime(2024, 11, 20, 12, 0, tzinfo=UTC)
 AGEING = 600.0
-NOTHING_KNOWN = Expertise()
+
+
+class Known:
+    """Skills by worker and kind of work, the same in each repository."""
+
+    def __init__(self, **skills: dict[str, float]) -> None:
+        self.skills = skills
+
+    def skill(self, worker: str, category: str, repository: str) -> float:
+        return self.skills.get(worker, {}).get(category, 0.0)
+
+
+NOTHING_KNOWN = Known()
 
 
 def before(seconds: float) -> datetime:
@@ -47,9 +58,7 @@ def crew(size: int) -> list[Applicant]:
     return [applicant(f"w{number}", waits=size - number) for number in range(size)]
 
 
-def given_out(
-    waiting: Sequence[Applicant], offers: Sequence[Offer], expertise: Expertise = NOTHING_KNOWN
-) -> list[str]:
+def given_out(waiting: Sequence[Applicant], offers: Sequence[Offer], expertise: Known = NOTHING_KNOWN) -> list[str]:
     """Tell who gets what, in order: `w1 a.1`."""
     pairs = match(waiting, offers, expertise, NOW, AGEING)
     return [f"{waiting[place].worker_id} {offers[index].subtask_id}" for place, index in pairs]
@@ -156,32 +165,28 @@ def test_of_those_who_have_waited_equally_long_the_one_with_fewer_leases_comes_f
     assert given_out([applicant("w1", live_leases=1), applicant("w2")], [offer("a.1")]) == ["w2 a.1"]
 
 
-def test_a_subtask_goes_to_the_worker_who_is_best_at_its_domains() -> None:
-    expertise = Expertise()
-    expertise.accepted("typist", {"types": 1.0}, 50.0, 100.0)
-    expertise.accepted("importer", {"imports": 1.0}, 20.0, 100.0)
+def test_a_subtask_goes_to_the_worker_who_is_best_at_its_kind_of_work() -> None:
+    expertise = Known(typist={"types": 0.7}, importer={"imports": 1.6})
     waiting = [applicant("typist"), applicant("importer"), applicant("novice", waits=99.0)]
     offers = [
-        offer("a.1", effort=3.0, domains={"types": 1.0}),
-        offer("a.2", effort=2.0, domains={"types": 1.0, "imports": 1.0}),
-        offer("a.3", effort=1.0, domains={"syntax": 1.0}),
+        offer("a.1", effort=3.0, category="types"),
+        offer("a.2", effort=2.0, category="imports"),
+        offer("a.3", effort=1.0, category="syntax"),
     ]
 
     assert given_out(waiting, offers, expertise) == ["typist a.1", "importer a.2", "novice a.3"]
 
 
 def test_an_unknown_worker_is_better_than_one_who_is_known_to_fail() -> None:
-    expertise = Expertise()
-    expertise.failed("w1", {"types": 1.0})
+    expertise = Known(w1={"types": -0.1})
 
     waiting = [applicant("w1", waits=99.0), applicant("w2")]
-    assert given_out(waiting, [offer("a.1", domains={"types": 1.0})], expertise) == ["w2 a.1"]
+    assert given_out(waiting, [offer("a.1", category="types")], expertise) == ["w2 a.1"]
 
 
 def test_an_urgent_subtask_does_not_wait_for_a_better_worker() -> None:
-    expertise = Expertise()
-    expertise.accepted("w1", {"types": 1.0}, 50.0, 100.0)
-    offers = [offer("a.1", priority=0, domains={"syntax": 1.0}), offer("a.2", priority=1, domains={"types": 1.0})]
+    expertise = Known(w1={"types": 0.7})
+    offers = [offer("a.1", priority=0, category="syntax"), offer("a.2", priority=1, category="types")]
 
     assert given_out([applicant("w1")], offers, expertise) == ["w1 a.1"]
 
@@ -224,7 +229,7 @@ def test_nobody_or_nothing_to_give_is_no_error() -> None:
 # --- laws
 
 tasks = st.sampled_from(["a", "b", "c"])
-domains = st.dictionaries(st.sampled_from(["types", "imports", "names"]), st.sampled_from([1.0, 2.0]), max_size=3)
+categories = st.sampled_from(["types", "imports", "names", ""])
 ages = st.sampled_from([0.0, 1.0, 700.0, 5000.0])
 
 
@@ -252,7 +257,7 @@ def boards(draw: st.DrawFn) -> list[Offer]:
             priority=draw(st.integers(0, 2)),
             waits=draw(ages),
             effort=draw(st.sampled_from([10.0, 60.0])),
-            domains=draw(domains),
+            category=draw(categories),
             holds=draw(st.frozensets(st.sampled_from("pqrst"), max_size=2)),
             task_leases=leases[task],
             leases_left=left[task],
@@ -261,16 +266,9 @@ def boards(draw: st.DrawFn) -> list[Offer]:
     ]
 
 
-@st.composite
-def experiences(draw: st.DrawFn) -> Expertise:
-    expertise = Expertise()
-    for _ in range(draw(st.integers(0, 6))):
-        worker = f"w{draw(st.integers(0, 8))}"
-        if draw(st.booleans()):
-            expertise.accepted(worker, draw(domains), draw(st.sampled_from([50.0, 300.0])), 100.0)
-        else:
-            expertise.failed(worker, draw(domains))
-    return expertise
+def experiences() -> st.SearchStrategy[Known]:
+    skills = st.dictionaries(categories, st.sampled_from([-0.7, 0.1, 1.6]))
+    return st.dictionaries(st.integers(0, 8).map("w{}".format), skills).map(lambda known: Known(**known))
 
 
 def may_take(applicant: Applicant, offer: Offer) -> bool:
@@ -280,7 +278,7 @@ def may_take(applicant: Applicant, offer: Offer) -> bool:
 @LAW
 @given(benches(), boards(), experiences())
 def test_each_worker_and_each_subtask_is_in_one_pair_at_most_that_the_worker_asked_for(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     pairs = match(waiting, offers, expertise, NOW, AGEING)
 
@@ -291,7 +289,7 @@ def test_each_worker_and_each_subtask_is_in_one_pair_at_most_that_the_worker_ask
 @LAW
 @given(benches(), boards(), experiences())
 def test_two_workers_never_get_one_file_of_a_task(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     taken = [offers[index] for _, index in match(waiting, offers, expertise, NOW, AGEING)]
 
@@ -302,7 +300,7 @@ def test_two_workers_never_get_one_file_of_a_task(
 @LAW
 @given(benches(), boards(), experiences())
 def test_no_task_gets_more_leases_than_it_has_left(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     taken = [offers[index] for _, index in match(waiting, offers, expertise, NOW, AGEING)]
 
@@ -313,7 +311,7 @@ def test_no_task_gets_more_leases_than_it_has_left(
 @LAW
 @given(benches(), boards(), experiences(), st.randoms())
 def test_the_order_of_the_input_does_not_matter(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise, order: object
+    waiting: list[Applicant], offers: list[Offer], expertise: Known, order: object
 ) -> None:
     shuffled_waiting, shuffled_offers = waiting.copy(), offers.copy()
     order.shuffle(shuffled_waiting)  # type: ignore[attr-defined]
@@ -325,7 +323,7 @@ def test_the_order_of_the_input_does_not_matter(
 @LAW
 @given(benches(), boards(), experiences())
 def test_nobody_is_left_waiting_for_a_subtask_that_it_could_have(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     pairs = match(waiting, offers, expertise, NOW, AGEING)
 
@@ -341,7 +339,7 @@ def test_nobody_is_left_waiting_for_a_subtask_that_it_could_have(
 @LAW
 @given(benches(), boards(), experiences())
 def test_the_first_to_be_given_out_is_the_most_urgent_that_anybody_may_take(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     possible = [
         effective_priority(offer.priority, offer.ready_at, NOW, AGEING)
@@ -360,15 +358,15 @@ def test_the_first_to_be_given_out_is_the_most_urgent_that_anybody_may_take(
 @LAW
 @given(benches(), boards(), experiences())
 def test_each_subtask_goes_to_the_best_worker_that_is_left(
-    waiting: list[Applicant], offers: list[Offer], expertise: Expertise
+    waiting: list[Applicant], offers: list[Offer], expertise: Known
 ) -> None:
     left = set(range(len(waiting)))
     for place, index in match(waiting, offers, expertise, NOW, AGEING):
-        domains = offers[index].domains
+        category, repository = offers[index].category, offers[index].repository
         best = max(
-            expertise.score(waiting[other].worker_id, domains)
+            expertise.skill(waiting[other].worker_id, category, repository)
             for other in left
             if may_take(waiting[other], offers[index])
         )
-        assert expertise.score(waiting[place].worker_id, domains) >= best - 1e-9
+        assert expertise.skill(waiting[place].worker_id, category, repository) == best
         left.remove(place)

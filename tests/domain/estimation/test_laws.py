@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from domain.estimation.explain import estimate, quantile
 from domain.estimation.features import Completion, Features
+from domain.estimation.graph import Graph, Task
 from domain.estimation.learner import Learner
 from domain.estimation.model import empty, fold, fold_all, restored, snapshot
 from domain.estimation.running import curve, outlook
-from domain.estimation.simulation import Crew, Graph, Task, run
+from domain.estimation.simulation import Crew, run
 from tests.domain.estimation.conftest import features, history, learned
 
 LAW = settings(deadline=None, max_examples=30)

@@ -28,6 +28,8 @@ def unit(kind: UnitKind, *files: str, weight: float = 1.0) -> Unit:
         holds=frozenset(files),
         codes=frozenset(),
         weight=weight,
+        prior=weight,
+        domain="",
         demands=kind,
         phase=Phase.TYPES,
     )

@@ -14,11 +14,30 @@ from hypothesis import strategies as st
 
 from domain.analysis.group import Group
 from domain.analysis.patterns import PatternRecognizer
-from domain.effort import Calibration
-from domain.plan import Plan, PlannedSubtask
+from domain.effort import PriorsAlone, UnitKind, Work
+from domain.plan import Effort, Plan, PlannedSubtask
 from domain.planning.decompose import decompose
 from domain.planning.request import STRATEGIES, Request, Strategy
 from domain.problem import Applicability, Problem, Suggestion
+
+
+class Scaled(PriorsAlone):
+    """An estimator to which all work takes so much longer than the shipped priors of agents say."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__("agent")
+        self.factor = factor
+
+    def pace(self, unit: UnitKind, domain: str) -> float:
+        return self.factor * super().pace(unit, domain)
+
+    def effort(self, work: Work) -> Effort:
+        shipped = super().effort(work)
+        p50, p80, p95 = (self.factor * seconds for seconds in (shipped.p50, shipped.p80, shipped.p95))
+        return msgspec.structs.replace(shipped, p50=p50, p80=p80, p95=p95)
+
+    explained = effort
+
 
 LAW = settings(deadline=None, max_examples=60)
 
@@ -94,7 +113,7 @@ def requests(*strategies: Strategy) -> st.SearchStrategy[Request]:
         worker=st.sampled_from(["script", "agent"]),
         workers=st.none() | st.integers(1, 6),
         cores=st.none() | st.integers(1, 4),
-        calibration=st.builds(Calibration, factor=st.sampled_from([0.1, 1.0, 10.0]), attempts=st.integers(0, 5)),
+        estimator=st.builds(Scaled, st.sampled_from([0.1, 1.0, 10.0])),
     )
 
 
@@ -367,7 +386,7 @@ def test_what_was_measured_to_take_longer_is_split_further() -> None:
     problems = [automatic(f"{number:04}.py") for number in range(1600)]
 
     shipped = plan(problems, Request(worker="script", workers=1))
-    slow = plan(problems, Request(worker="script", workers=1, calibration=Calibration(factor=10.0, attempts=5)))
+    slow = plan(problems, Request(worker="script", workers=1, estimator=Scaled(10.0)))
 
     # 97 s of work as shipped; a script's subtask is to take no more than two minutes.
     assert len(slow.subtasks) > len(shipped.subtasks)
@@ -376,9 +395,26 @@ def test_what_was_measured_to_take_longer_is_split_further() -> None:
 
 def test_what_was_measured_scales_a_subtask_s_estimate_once() -> None:
     shipped = plan([problem("a.py")]).subtasks[0].effort
-    slow = plan([problem("a.py")], Request(calibration=Calibration(factor=2.0, attempts=5))).subtasks[0].effort
+    slow = plan([problem("a.py")], Request(estimator=Scaled(2.0))).subtasks[0].effort
 
     assert (slow.p50, slow.prior) == (2.0 * shipped.p50, shipped.p50)
+
+
+class ErringTogether(PriorsAlone):
+    """An estimator to which nearly all that is uncertain about subtasks is the same thing."""
+
+    def shared(self, work: Work) -> float:
+        return 0.99
+
+
+def test_subtasks_that_err_together_do_not_make_up_for_each_other() -> None:
+    problems = [automatic(f"{number:04}.py") for number in range(1600)]
+    asked = Request(worker="script", workers=8, strategy="file")
+
+    apart = plan(problems, asked).curve[7]
+    together = plan(problems, msgspec.structs.replace(asked, estimator=ErringTogether("script"))).curve[7]
+
+    assert together.p80_seconds / together.makespan_seconds > 1.1 * apart.p80_seconds / apart.makespan_seconds
 
 
 def test_loads_are_balanced_by_weight_not_by_number_of_files() -> None:

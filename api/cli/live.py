@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,60 +10,52 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from api.cli.tables import span, styled
+from api.cli.ends import end_line
+from api.cli.tables import styled
+from api.schemas import EstimateView
 from domain.blockers import describe_issue
 from domain.ids import short
-from domain.progress import Progress, progress
+from domain.progress import progress
 from domain.task_state import LIVE, SubtaskState, TaskState
 
 _BLOCKED_ROWS = 5
-#: The estimate of the end is a simulation; once a second is often enough for people.
-_PROGRESS_SECONDS = 1.0
 
 
 class LiveView:
-    """Draws a task's state again and again; the state is asked for, never kept."""
+    """Draws a task's state again and again; the state and the estimate of its end are asked for, never kept."""
 
-    def __init__(self, console: Console, state: Callable[[], TaskState | None], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, console: Console, state: Callable[[], TaskState | None], estimate: Callable[[], EstimateView | None]
+    ) -> None:
         self._state = state
-        self._now = now
-        self._progress: tuple[datetime, int, Progress] | None = None
+        self._estimate = estimate
         self.live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
     def _render(self) -> RenderableType:
         state = self._state()
         if state is None or not state.decompositions:
             return Text("looking at the tree ...", style="dim")
-        workers = _workers(state)
-        return Group(self._whole(state, workers), *_bars(state), *_troubles(state))
+        return Group(self._whole(state), *_bars(state), *_troubles(state))
 
-    def _whole(self, state: TaskState, workers: int) -> RenderableType:
-        measured = self._measure(state, workers)
+    def _whole(self, state: TaskState) -> RenderableType:
+        measured = progress(state)
+        estimate = self._estimate()
+        # That of the phase before says nothing of this one.
+        left = end_line(estimate) if estimate is not None and estimate.phase == state.phase else ""
         table = _row_table()
-        left = ""
-        if measured.eta is not None:
-            left = f"about {span(measured.eta.p50)} left (80 %: under {span(measured.eta.p80)})"
         counts = f"{measured.accepted} of {measured.total} accepted, {measured.live} live, {measured.waiting} waiting"
         if measured.held:
             counts += f", {measured.held} held"
         table.add_row(
-            Text(f"round {state.phase}", style="bold"), _bar(measured.percent / 100), f"{measured.percent:.0f}%",
-            f"{counts}  {left}",
-        )  # fmt: skip
+            Text(f"round {state.phase}", style="bold"),
+            _bar(measured.percent / 100),
+            f"{measured.percent:.0f}%",
+            counts,
+        )
+        if left:
+            # A row of its own: narrow terminals cut off what is far to the right.
+            table.add_row("", "", "", Text(left, style="bold"))
         return table
-
-    def _measure(self, state: TaskState, workers: int) -> Progress:
-        now = self._now()
-        kept = self._progress
-        if kept is None or kept[1] != state.phase or (now - kept[0]).total_seconds() >= _PROGRESS_SECONDS:
-            kept = (now, state.phase, progress(state, now, workers))
-            self._progress = kept
-        return kept[2]
-
-
-def _workers(state: TaskState) -> int:
-    jobs = state.submitted.options.get("jobs")
-    return int(jobs) if jobs else state.decompositions[-1].recommended_workers
 
 
 def _bars(state: TaskState) -> list[RenderableType]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from api.cli.console import err
-from api.cli.tables import plan_table
+from api.cli.tables import plan_table, span
+from api.schemas import EstimateView
 from domain import events as e
 from domain.ids import TaskId, short
 from domain.plan import Plan
@@ -25,11 +26,16 @@ class Narrator:
 
     def __init__(self, *, quiet: bool) -> None:
         self._state: Callable[[], TaskState | None] = lambda: None
+        self._estimate: Callable[[], EstimateView | None] = lambda: None
         self._quiet = quiet
 
     def state(self) -> TaskState | None:
         """Give the task's present state; None before it is submitted."""
         return self._state()
+
+    def estimate(self) -> EstimateView | None:
+        """Give the last estimate of when the task will be done; None before the first."""
+        return self._estimate()
 
     def begins(self, service: Service, task_id: TaskId) -> None:
         """Look on from now on."""
@@ -39,6 +45,7 @@ class Narrator:
             return desk.state if desk is not None else None
 
         self._state = state
+        self._estimate = lambda: service.estimates.latest(task_id)
         service.courses.on_planned = self._looked
         service.desks.listeners.append(lambda desk, record: self._heard(record) if desk.task_id == task_id else None)
         self._say(f"[bold]task {task_id}[/]")
@@ -81,6 +88,8 @@ class Narrator:
         event = record.event
         who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
         match event.body:
+            case e.TaskForecast(p50_seconds=p50, p80_seconds=p80, workers=workers):
+                self._say(f"[dim]expected[/] done in {span(p50)}, within {span(p80)} with 80 % ({workers} workers)")
             case e.SubtaskAccepted(files_changed=changed):
                 self._say(f"[green]accepted[/] {who}: {changed} files changed")
             case e.SubtaskRejected(gate=gate, reason=reason):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from api.client.client import Client
 from api.client.recorded import read_task, recorded
-from api.schemas import TaskView
+from api.schemas import EstimateView, TaskView
+from domain.errors import ParallelWorkersError
 from domain.events import RecordedEvent
 from domain.evolution import evolve, fold
 from domain.ids import TaskId
-from domain.task_state import TaskState
+from domain.task_state import OVER, TaskState
 from eventstore.tasks import LAST, pick_task
 
+#: How often the estimate of the end is asked for, in seconds.
+_ESTIMATE_SECONDS = 2.0
 #: Tasks that are asked for at once.
 _PAGE = 100
 
@@ -65,3 +69,21 @@ async def follow_task(client: Client, fragment: str, seen: Callable[[TaskState],
     finally:
         await following.aclose()
     return events
+
+
+async def follow_estimate(
+    client: Client, state: Callable[[], TaskState | None], estimate: list[EstimateView | None]
+) -> None:
+    """Keep the first place of a list at the latest estimate of when a task will be done, until it is over."""
+    while True:
+        current = state()
+        if current is not None:
+            if current.status in OVER:
+                return
+            try:
+                estimate[0] = await client.estimate(current.id)
+            except ParallelWorkersError:
+                # Who follows the task says what is wrong with the service.
+                return
+        # A poll, not a wait for a fact: the service makes it anew by itself, and time alone moves it.
+        await asyncio.sleep(_ESTIMATE_SECONDS)

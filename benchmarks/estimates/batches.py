@@ -13,10 +13,11 @@ import numpy as np
 
 from domain.estimation.draws import Work, drawn
 from domain.estimation.features import Completion, Features, Issued
+from domain.estimation.graph import Graph, Task
 from domain.estimation.learner import Learner
 from domain.estimation.outcomes import Chances
 from domain.estimation.running import curve, outlook
-from domain.estimation.simulation import Crew, Graph, Task, run
+from domain.estimation.simulation import Crew, run
 
 #: Shares of a batch's time at which its end is forecast.
 WAYPOINTS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)

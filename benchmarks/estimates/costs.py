@@ -73,6 +73,7 @@ def _subtasks(depends: float, files: int) -> tuple[OpenSubtask, ...]:
             id=f"t.{number}",
             features=_features(number),
             elapsed_seconds=100.0 if number < _WORKERS else None,
+            effort_seconds=60.0 + number % 900,
             files=frozenset({f"f{source.randrange(files)}"}) if files and number >= _WORKERS else frozenset(),
             depends_on=(source.randrange(number),) if number >= _WORKERS and source.random() < depends else (),
         )

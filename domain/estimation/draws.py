@@ -17,8 +17,8 @@ from domain.estimation.simulation import Floats
 
 #: Work is tried again so often at most.
 _RETRIES = 2
-#: What is left of work that waits for its gates and the merge, in seconds.
-_JUDGING_SECONDS = 0.5
+#: Beyond this nothing is known of a blocker: what has lasted longer is taken to be as far as this.
+_FLOOR_MAX = 7.0
 _NORMAL = NormalDist()
 
 
@@ -29,25 +29,45 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     chances: Chances
     #: None: it is not running.
     elapsed_seconds: float | None = None
+    #: How long an attempt at it was that was lost: the next one takes longer than that.
+    lost_seconds: float = 0.0
     #: The latest word of its worker.
     report: Report | None = None
     #: Its worker is done: only the gates and the merge are left.
     reported: bool = False
     #: No attempt lasts longer: its lease or time budget ends then.
     limit_seconds: float | None = None
+    #: What keeps its worker busy beside the active time: making ready, gates, the merge.
+    overhead_seconds: float = 0.0
+    #: By how much more than its active time an attempt lasts, where workers share processors.
+    slow_down: float = 1.0
+    #: How long its blocker has been open; None where it has none.
+    blocked_seconds: float | None = None
+    #: Number of the other in the list whose end is the answer.
+    waits_for: int | None = None
+    #: Seconds for which it stands still beside that.
+    opens_in: float = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Tell whether a worker has it."""
+        return self.elapsed_seconds is not None or self.reported
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
-    """By draw and subtask: seconds that are left, and seconds that it stands still."""
+    """By draw and subtask: for how long it keeps a worker, stands still at its end, and cannot start."""
 
     seconds: Floats
     waits: Floats
+    opens: Floats
 
 
 def drawn(learner: Learner, work: Sequence[Work], count: int, source: np.random.Generator) -> Drawn:
     """Draw the rest of each subtask's time `count` times."""
     residuals = curve(learner)
-    outlooks = [outlook(learner, residuals, one.forecast, one.elapsed_seconds or 0.0, one.report) for one in work]
+    outlooks = [
+        outlook(learner, residuals, one.forecast, one.elapsed_seconds or one.lost_seconds, one.report) for one in work
+    ]
     scores = _scores([one.forecast for one in work], count, source)
     seconds = _left(work, outlooks, residuals, scores)
     failing = _chances([one.chances.failing for one in work], count, source)
@@ -59,7 +79,14 @@ def drawn(learner: Learner, work: Sequence[Work], count: int, source: np.random.
         kept = np.zeros_like(failing)
         kept[rows, columns] = failing[rows, columns]
         failing = kept
-    return Drawn(seconds=seconds, waits=_waits(work, count, source))
+    seconds *= np.array([one.slow_down for one in work])
+    seconds += np.array([one.overhead_seconds for one in work])
+    waits, opens = _waits(work, count, source), _delays(work, seconds, source)
+    # Who is blocked keeps its worker.
+    running = np.array([one.running for one in work])
+    seconds[:, running] += opens[:, running]
+    opens[:, running] = 0.0
+    return Drawn(seconds=seconds, waits=waits, opens=opens)
 
 
 def _scores(forecasts: Sequence[Forecast], count: int, source: np.random.Generator) -> Floats:
@@ -80,8 +107,8 @@ def _scores(forecasts: Sequence[Forecast], count: int, source: np.random.Generat
 
 def _left(work: Sequence[Work], outlooks: Sequence[Outlook], residuals: Curve, scores: Floats) -> Floats:
     """Turn scores into seconds that are left."""
-    for column, (one, expected) in enumerate(zip(work, outlooks, strict=True)):
-        if one.elapsed_seconds is not None and expected.floor is not None:
+    for column, expected in enumerate(outlooks):
+        if expected.floor is not None:
             scores[:, column] = _above(scores[:, column], expected.floor)
     means = np.array([expected.mean for expected in outlooks])
     factors = np.array([expected.factor for expected in outlooks])
@@ -93,7 +120,7 @@ def _left(work: Sequence[Work], outlooks: Sequence[Outlook], residuals: Curve, s
     np.exp(np.minimum(seconds, 700.0), out=seconds)
     np.minimum(seconds, limits, out=seconds)
     np.maximum(seconds - elapsed, 0.0, out=seconds)
-    seconds[:, [column for column, one in enumerate(work) if one.reported]] = _JUDGING_SECONDS
+    seconds[:, [column for column, one in enumerate(work) if one.reported]] = 0.0
     return seconds
 
 
@@ -139,3 +166,20 @@ def _waits(work: Sequence[Work], count: int, source: np.random.Generator) -> Flo
     waits[rows, columns] = np.exp(means[columns] + deviations[columns] * source.standard_normal(rows.size))
     waits[:, [column for column, one in enumerate(work) if one.reported]] = 0.0
     return waits
+
+
+def _delays(work: Sequence[Work], seconds: Floats, source: np.random.Generator) -> Floats:
+    """Draw how long blockers stay open, given that they have been open so long already."""
+    delays = np.tile(np.array([one.opens_in for one in work]), (len(seconds), 1))
+    for column, one in enumerate(work):
+        if one.blocked_seconds is None:
+            continue
+        if one.waits_for is not None:
+            delays[:, column] += seconds[:, one.waits_for]
+            continue
+        mean, deviation = one.chances.block_mean, max(one.chances.block_deviation, 1e-6)
+        passed = max(one.blocked_seconds, 1e-3)
+        floor = min((math.log(passed) - mean) / deviation, _FLOOR_MAX)
+        scores = _above(source.standard_normal(len(seconds)), floor)
+        delays[:, column] += np.maximum(np.exp(np.minimum(mean + deviation * scores, 700.0)) - passed, 0.0)
+    return delays

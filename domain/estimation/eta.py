@@ -9,16 +9,18 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from domain.estimation.draws import Drawn, Work, drawn
+from domain.estimation.draws import Work, drawn
 from domain.estimation.features import Completion, Features, Report
+from domain.estimation.graph import Graph, Task
 from domain.estimation.learner import Learner
 from domain.estimation.outcomes import Chances
-from domain.estimation.running import curve, outlook
-from domain.estimation.simulation import Crew, Floats, Graph, Runs, Task, run
+from domain.estimation.simulation import Crew, Floats, Runs, run
 
-#: Draws; fewer where so much hangs together that more would take longer than a second.
+#: Draws; fewer where so much is open that more would take longer than a second.
 _DRAWS, _DRAWS_MIN = 1_000, 50
-_STEPS_MAX = 650_000
+_STEPS_MAX = 1_600_000
+#: So many others that are told of an end cost as much as a job (measured).
+_LINKS_A_JOB = 11
 #: Draws of the question what one more worker would save.
 _MORE_DRAWS = 200
 
@@ -27,22 +29,31 @@ class OpenSubtask(msgspec.Struct, frozen=True, kw_only=True):
     """A subtask that has not ended."""
 
     id: str
+    #: Who has it.
+    worker_id: str = ""
     #: With the worker where it is running; without where it is not known yet.
     features: Features
     #: Active seconds so far; None where it is not running.
     elapsed_seconds: float | None = None
+    #: How long an attempt at it was that was lost: the next one takes longer than that.
+    lost_seconds: float = 0.0
     #: The latest word of its worker.
     report: Report | None = None
     #: Its worker is done: only the gates and the merge are left.
     reported: bool = False
     #: No attempt lasts longer: its lease or time budget ends then.
     limit_seconds: float | None = None
-    #: As the dispatcher has it: lower goes first, then the longest.
+    #: As the dispatcher has it: lower goes first, then the longest by the effort that was planned.
     priority: int = 0
+    effort_seconds: float = 0.0
     files: frozenset[str] = frozenset()
     #: Numbers of others in the list that must end before.
     depends_on: tuple[int, ...] = ()
-    #: Seconds until a blocker is resolved.
+    #: How long its blocker has been open; None where it has none. How much longer is drawn as blockers have lasted.
+    blocked_seconds: float | None = None
+    #: Number of the other in the list whose end is the answer.
+    waits_for: int | None = None
+    #: Seconds for which it stands still beside that.
     opens_in: float = 0.0
     #: How likely it fails or stands still, where that is known better than from the ledger.
     chances: Chances | None = None
@@ -61,6 +72,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     subtasks: tuple[OpenSubtask, ...]
     crew: tuple[Crew, ...]
+    #: What keeps a worker busy with each subtask beside its active time: making ready, gates, the merge.
+    overhead_seconds: float = 0.5
+    #: By how much more than their active time attempts last, where workers share processors.
+    slow_down: float = 1.0
 
 
 class SubtaskOutlook(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,15 +103,15 @@ class Eta(msgspec.Struct, frozen=True, kw_only=True):
 def eta(learner: Learner, model_sha256: str, question: Question) -> Eta:
     """Estimate the end. With nobody at work it is infinite.
 
-    Raises `ValueError` where dependencies form a cycle.
+    Raises `CycleError` where dependencies form a cycle.
     """
     if not question.subtasks:
         return Eta(p50=0.0, p80=0.0, p95=0.0, subtasks=(), worker_saves=0.0, draws=0)
     work = _work(learner, question)
-    graph = Graph(_tasks(learner, question.subtasks, work))
+    graph = Graph(_tasks(question.subtasks))
     draws = _affordable(graph)
     came = drawn(learner, work, draws, _source(model_sha256, question))
-    runs = run(graph, came.seconds, came.waits, question.crew)
+    runs = run(graph, came.seconds, came.waits, question.crew, opens=came.opens, one_more=_MORE_DRAWS)
     p50, p80, p95 = (float(np.quantile(runs.makespans, share, method="higher")) for share in (0.5, 0.8, 0.95))
     variances = _variances(came.seconds, runs)
     return Eta(
@@ -107,7 +122,7 @@ def eta(learner: Learner, model_sha256: str, question: Question) -> Eta:
             SubtaskOutlook(id=one.id, critical=float(critical), variance=float(variance))
             for one, critical, variance in zip(question.subtasks, runs.critical, variances, strict=True)
         ),
-        worker_saves=_saved(graph, came, question.crew, runs),
+        worker_saves=_saved(runs),
         draws=draws,
     )
 
@@ -120,8 +135,9 @@ def without_worker(question: Question, number: int) -> Question:
         lost = subtasks[running[number]]
         subtasks[running[number]] = msgspec.structs.replace(
             lost,
-            features=msgspec.structs.replace(lost.features, worker=""),
+            worker_id="",
             elapsed_seconds=None,
+            lost_seconds=max(lost.elapsed_seconds or 0.0, lost.lost_seconds),
             report=None,
             reported=False,
         )
@@ -146,52 +162,55 @@ def _source(model_sha256: str, question: Question) -> np.random.Generator:
 
 
 def _affordable(graph: Graph) -> int:
-    if not graph.links:
-        return _DRAWS
-    # Measured: a job that may have to wait costs as much as five that are told of an end.
-    return max(min(_DRAWS, 2 * _STEPS_MAX // (3 * len(graph.tasks) + graph.links * 3 // 5)), _DRAWS_MIN)
+    work = len(graph.tasks) + graph.links // _LINKS_A_JOB
+    return max(min(_DRAWS, _STEPS_MAX // work), _DRAWS_MIN)
 
 
 def _work(learner: Learner, question: Question) -> list[Work]:
     """Forecast what is open, with what is known of running work already."""
+    # What was seen is wall time; what is learnt is the worker's own.
+    pace = 1.0 / question.slow_down
     supposing = learner.supposing(
-        Completion(position=question.position, features=one.features, seconds=one.elapsed_seconds, censored=True)
+        Completion(position=question.position, features=one.features, seconds=passed * pace, censored=True)
         for one in question.subtasks
-        if one.elapsed_seconds is not None and not one.reported
+        if not one.reported and (passed := one.elapsed_seconds or one.lost_seconds) > 0.0
     )
     return [
         Work(
             forecast=supposing.forecast(one.features),
             chances=one.chances or learner.state.outcomes.chances(one.features),
-            elapsed_seconds=one.elapsed_seconds,
+            elapsed_seconds=None if one.elapsed_seconds is None else one.elapsed_seconds * pace,
+            lost_seconds=one.lost_seconds * pace,
             report=one.report,
             reported=one.reported,
-            limit_seconds=one.limit_seconds,
+            limit_seconds=None if one.limit_seconds is None else one.limit_seconds * pace,
+            overhead_seconds=question.overhead_seconds,
+            slow_down=question.slow_down,
+            blocked_seconds=one.blocked_seconds,
+            waits_for=one.waits_for,
+            opens_in=one.opens_in,
         )
         for one in question.subtasks
     ]
 
 
-def _tasks(learner: Learner, subtasks: Sequence[OpenSubtask], work: Sequence[Work]) -> list[Task]:
-    residuals = curve(learner)
+def _tasks(subtasks: Sequence[OpenSubtask]) -> list[Task]:
     return [
         Task(
             priority=one.priority,
-            expected_seconds=outlook(learner, residuals, known.forecast).seconds(residuals, 0.5),
+            expected_seconds=one.effort_seconds,
             files=one.files,
             depends_on=one.depends_on,
             running=one.running,
-            opens_in=one.opens_in,
         )
-        for one, known in zip(subtasks, work, strict=True)
+        for one in subtasks
     ]
 
 
-def _saved(graph: Graph, came: Drawn, crew: Sequence[Crew], runs: Runs) -> float:
+def _saved(runs: Runs) -> float:
     """Compare the same draws with one more worker."""
-    few = slice(0, _MORE_DRAWS)
-    more = run(graph, came.seconds[few], came.waits[few], (*crew, Crew()))
-    before, after = (float(np.median(spans)) for spans in (runs.makespans[few], more.makespans))
+    more = runs.with_one_more
+    before, after = (float(np.median(spans)) for spans in (runs.makespans[: more.size], more))
     return max(before - after, 0.0) if math.isfinite(before) else math.inf
 
 

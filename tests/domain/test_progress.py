@@ -1,29 +1,27 @@
-"""How far a phase is, and when it will end."""
+"""How far a phase is."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import get_args
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import events as e
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.plan import Effort
-from domain.progress import Eta, eta, progress
+from domain.progress import progress
 from domain.scope import TaskScope
-from domain.task_state import ENDED, LIVE, SubtaskState, SubtaskStatus, TaskState
+from domain.task_state import LIVE, SubtaskState, SubtaskStatus, TaskState
 
 LAW = settings(deadline=None, max_examples=40)
 
 TASK = TaskId("boto-7k3mq9xd")
 START = datetime(2025, 1, 2, tzinfo=UTC)
 STATUSES: tuple[SubtaskStatus, ...] = get_args(SubtaskStatus)
-SURE = 1.0  # a spread of nearly nothing: p95 equals p50
 
 
 def subtask(
@@ -78,18 +76,8 @@ def task(*subtasks: SubtaskState) -> TaskState:
     )
 
 
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
 def percent(*subtasks: SubtaskState) -> float:
-    return progress(task(*subtasks), START, 1).percent
-
-
-def ends(*subtasks: SubtaskState, now: float = 0.0, workers: int = 1) -> Eta:
-    estimate = eta(task(*subtasks), at(now), workers)
-    assert estimate is not None
-    return estimate
+    return progress(task(*subtasks)).percent
 
 
 statuses = st.sampled_from(STATUSES)
@@ -180,7 +168,7 @@ def test_another_phase_s_subtasks_count_nothing() -> None:
 def test_every_subtask_is_counted_once() -> None:
     everything = [subtask(number, status) for number, status in enumerate(STATUSES)]
 
-    measured = progress(task(*everything), START, 2)
+    measured = progress(task(*everything))
 
     # What was split is counted in its parts.
     assert (measured.waiting, measured.live, measured.accepted, measured.held) == (3, 4, 1, 1)
@@ -188,9 +176,9 @@ def test_every_subtask_is_counted_once() -> None:
 
 
 @LAW
-@given(tasks(), st.floats(0.0, 10_000.0), st.integers(1, 4))
-def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState, now: float, workers: int) -> None:
-    measured = progress(state, at(now), workers)
+@given(tasks())
+def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState) -> None:
+    measured = progress(state)
 
     assert 0.0 <= measured.percent <= 100.0
     assert measured.accepted + measured.live + measured.waiting + measured.held == measured.total
@@ -201,7 +189,7 @@ def test_percent_is_between_0_and_100_and_every_count_adds_up(state: TaskState, 
 def test_percent_is_100_exactly_when_everything_is_accepted(state: TaskState) -> None:
     everything = all(found.status in ("accepted", "split") for found in state.subtasks.values())
 
-    assert (progress(state, START, 1).percent == 100.0) == everything
+    assert (progress(state).percent == 100.0) == everything
 
 
 @LAW
@@ -213,106 +201,4 @@ def test_percent_never_falls_when_work_is_accepted(state: TaskState, data: st.Da
     accepted = msgspec.structs.replace(data.draw(st.sampled_from(open_ones)), status="accepted")
     after = msgspec.structs.replace(state, subtasks={**state.subtasks, accepted.id: accepted})
 
-    assert progress(after, START, 1).percent >= progress(state, START, 1).percent
-
-
-# --- the estimated end
-
-
-@LAW
-@given(tasks(), st.floats(0.0, 10_000.0), st.integers(1, 4))
-def test_the_estimate_repeats_and_its_quantiles_are_in_order(state: TaskState, now: float, workers: int) -> None:
-    estimate = eta(state, at(now), workers)
-
-    assert estimate == eta(state, at(now), workers)
-    if estimate is not None:
-        assert 0.0 <= estimate.p50 <= estimate.p80
-
-
-@LAW
-@given(tasks())
-def test_there_is_an_estimate_as_long_as_something_is_left(state: TaskState) -> None:
-    left = any(found.status not in ENDED for found in state.subtasks.values())
-
-    assert (eta(state, START, 1) is not None) == left
-
-
-def test_nothing_left_has_no_end_to_come() -> None:
-    assert eta(task(subtask(1, "accepted"), subtask(2, "held")), START, 1) is None
-    assert eta(task(), START, 1) is None
-
-
-def test_work_that_reports_its_progress_is_measured_by_its_own_pace() -> None:
-    running = subtask(1, "running", done=(2, 10), p50=9000.0)
-
-    # A fifth took 100 s, so four more such parts are left.
-    assert ends(running, now=100.0) == Eta(p50=400.0, p80=400.0)
-
-
-def test_work_that_has_outlasted_its_estimate_is_still_not_over() -> None:
-    estimate = ends(subtask(1, "running", p50=100.0, spread=3.0), now=1000.0)
-
-    assert estimate.p50 > 0.0
-
-
-def test_the_end_is_that_of_the_whole_graph_on_the_workers_there_are() -> None:
-    apart = [subtask(number, spread=SURE) for number in (1, 2)]
-    one_file = [subtask(number, spread=SURE, files=["a.py"]) for number in (1, 2)]
-    in_turn = [subtask(1, spread=SURE), subtask(2, spread=SURE, after=[1])]
-
-    assert ends(*apart, workers=2).p50 == pytest.approx(100.0, rel=0.1)
-    assert ends(*apart, workers=1).p50 == pytest.approx(200.0, rel=0.1)
-    assert ends(*one_file, workers=2).p50 == pytest.approx(200.0, rel=0.1)
-    assert ends(*in_turn, workers=2).p50 == pytest.approx(200.0, rel=0.1)
-
-
-def test_running_work_keeps_its_files_from_more_urgent_work() -> None:
-    urgent, next_one = subtask(1, spread=SURE, files=["a.py"]), subtask(3, spread=SURE, after=[1])
-    running = subtask(2, "running", files=["a.py"], done=(5, 10))
-
-    # 100 s for the half that is left, then the urgent one, then what depends on it.
-    assert ends(urgent, running, next_one, now=100.0, workers=2).p50 == pytest.approx(300.0, rel=0.1)
-
-
-def test_what_is_accepted_keeps_nobody_waiting() -> None:
-    estimate = ends(subtask(1, "accepted"), subtask(2, spread=SURE, after=[1]))
-
-    assert estimate.p50 == pytest.approx(100.0, rel=0.1)
-
-
-def test_what_depends_on_a_split_subtask_waits_for_its_parts() -> None:
-    parts = [subtask(2, spread=SURE), subtask(3, spread=SURE)]
-    after = subtask(4, spread=SURE, after=[1])
-
-    assert ends(split(1, into=(2, 3)), *parts, after, workers=3).p50 == pytest.approx(200.0, rel=0.1)
-
-
-def test_a_task_that_takes_longer_than_estimated_is_believed_more_and_more() -> None:
-    waiting = subtask(9, spread=SURE)
-    slow = [subtask(number, "accepted", worked_seconds=400.0) for number in range(1, 7)]
-
-    shipped, some, many = ends(waiting), ends(*slow[:3], waiting), ends(*slow, waiting)
-
-    # Estimates that were four times too short: half of that is believed after three attempts, in logarithms.
-    assert some.p50 == pytest.approx(2.0 * shipped.p50, rel=0.01)
-    assert shipped.p50 < some.p50 < many.p50 < 4.0 * shipped.p50
-
-
-def test_what_was_accepted_only_at_a_later_attempt_says_nothing_about_the_estimates() -> None:
-    waiting = subtask(9, spread=SURE)
-    retried = [subtask(number, "accepted", worked_seconds=400.0, epoch=2) for number in range(1, 7)]
-
-    assert ends(*retried, waiting) == ends(waiting)
-
-
-def test_work_that_waits_for_its_verdict_is_nearly_over_whatever_it_was_estimated_at() -> None:
-    estimate = ends(subtask(1, "reported", p50=9000.0))
-
-    assert estimate.p50 == pytest.approx(0.5, abs=0.1)
-    assert estimate.p80 == estimate.p50
-
-
-def test_an_uncertain_estimate_has_a_wider_range() -> None:
-    sure, unsure = ends(subtask(1, spread=1.5)), ends(subtask(1, spread=9.0))
-
-    assert unsure.p80 / unsure.p50 > sure.p80 / sure.p50
+    assert progress(after).percent >= progress(state).percent

@@ -102,6 +102,31 @@ def test_a_lost_worker_makes_it_later() -> None:
     assert eta(LEARNER, HASH, lost).p50 > eta(LEARNER, HASH, running).p50
 
 
+def test_losing_what_is_under_way_never_makes_it_earlier() -> None:
+    # Alone, and late already: that it takes long is not forgotten with its worker.
+    late = question(subtask(0, elapsed=2_000.0), workers=2)
+
+    assert eta(LEARNER, HASH, without_worker(late, 0)).p50 >= 2_000.0
+    assert eta(LEARNER, HASH, without_worker(late, 0)).p50 > eta(LEARNER, HASH, late).p50
+
+
+def test_workers_that_share_processors_take_as_much_longer() -> None:
+    calm, crowded = (
+        eta(LEARNER, HASH, msgspec.structs.replace(TEN, overhead_seconds=0.0, slow_down=slower)) for slower in (1, 4)
+    )
+
+    assert crowded.p50 == pytest.approx(4 * calm.p50)
+
+
+def test_a_thousand_subtasks_that_hang_together_have_a_thousand_draws_or_nearly() -> None:
+    crowd = question(
+        *(msgspec.structs.replace(subtask(number), files=frozenset({f"f{number % 200}"})) for number in range(1_000)),
+        workers=50,
+    )
+
+    assert eta(LEARNER, HASH, crowd).draws >= 800
+
+
 def test_a_blocker_that_stays_open_for_an_hour_makes_it_an_hour_later_at_most() -> None:
     before, after = (eta(LEARNER, HASH, q) for q in (TEN, blocked_longer(TEN, "task.3", 3_600.0)))
 
@@ -144,7 +169,44 @@ def test_failures_and_blocks_make_it_later() -> None:
 
 
 def test_what_has_been_reported_done_is_only_judged_yet() -> None:
-    assert drawn(LEARNER, [work(reported=True)], 10, np.random.default_rng(1)).seconds.max() == 0.5
+    reported = work(reported=True, overhead_seconds=7.0)
+
+    assert drawn(LEARNER, [reported], 10, np.random.default_rng(1)).seconds.max() == 7.0
+
+
+def test_whoever_is_blocked_is_there_longer_the_longer_that_has_lasted_already() -> None:
+    unlucky = msgspec.structs.replace(CALM, block_mean=math.log(600.0), block_deviation=1.0)
+    moment, hours = (
+        drawn(
+            LEARNER,
+            [work(reported=True, chances=unlucky, blocked_seconds=seconds)],
+            2_000,
+            np.random.default_rng(1),
+        ).seconds
+        for seconds in (1.0, 7_200.0)
+    )
+
+    assert np.median(moment) == pytest.approx(600.0, rel=0.1)
+    assert np.median(hours) > 2 * np.median(moment)
+
+
+def test_whoever_waits_for_another_subtask_is_blocked_until_that_ends() -> None:
+    awaited, waiting = work(limit_seconds=60.0), work(reported=True, blocked_seconds=5.0, waits_for=0)
+
+    seconds = drawn(LEARNER, [awaited, waiting], 50, np.random.default_rng(1)).seconds
+
+    assert seconds[:, 1].tolist() == seconds[:, 0].tolist()
+
+
+def test_a_parked_subtask_keeps_nobody_busy_while_its_blocker_is_open() -> None:
+    unlucky = msgspec.structs.replace(CALM, block_mean=math.log(600.0), block_deviation=1.0)
+    calm, parked = work(), work(chances=unlucky, blocked_seconds=60.0)
+
+    came = drawn(LEARNER, [calm, parked], 50, np.random.default_rng(1))
+
+    assert came.opens[:, 0].max() == 0.0
+    assert came.opens[:, 1].min() > 0.0
+    assert np.median(came.seconds[:, 1]) < 3 * np.median(came.seconds[:, 0])
 
 
 def test_siblings_err_together() -> None:

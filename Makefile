@@ -73,6 +73,10 @@ bench-estimates: setup ## Measure estimates and ends; PW_BENCH_DATA names a fold
 mutants: setup ## Break the ledger and the service on purpose, one fault at a time, and see which test notices
 	$(BIN)/python benchmarks/mutants.py
 
+.PHONY: docs
+docs: setup ## Write the data dictionary anew from the comments on views and columns
+	$(BIN)/python -m projections.data_dictionary > docs/data-dictionary.md.new && mv docs/data-dictionary.md.new docs/data-dictionary.md
+
 .PHONY: check
 check: setup ## Look for faults without running: ruff, mypy, import rules
 	$(BIN)/ruff check

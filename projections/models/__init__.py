@@ -12,13 +12,14 @@ from projections.models.forecast import FORECAST
 from projections.models.gate import GATE
 from projections.models.history import HISTORY
 from projections.models.milestone import MILESTONE
+from projections.models.plan import PLAN
 from projections.models.progress import PROGRESS
 from projections.models.subtask import SUBTASK
 from projections.models.worker import WORKER
 from projections.projection import Projection
 
 ALL: tuple[Projection, ...] = (
-    BLOCKER, BURNDOWN, EFFICIENCY, FORECAST, GATE, HISTORY, MILESTONE, PROGRESS, SUBTASK, WORKER,
+    BLOCKER, BURNDOWN, EFFICIENCY, FORECAST, GATE, HISTORY, MILESTONE, PLAN, PROGRESS, SUBTASK, WORKER,
 )  # fmt: skip
 
 

@@ -78,6 +78,8 @@ BEGIN
         IF item.relkind = 'v' THEN
             EXECUTE format('GRANT SELECT ON %s TO pw_analyst', item.name);
         END IF;
+        -- The views in schema analytics read with the rights of their owner.
+        EXECUTE format('GRANT SELECT ON %s TO pw_owner', item.name);
     END LOOP;
 END
 $$;

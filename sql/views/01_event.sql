@@ -42,3 +42,12 @@ COMMENT ON COLUMN analytics.event.subtask IS 'Number of the subtask within its t
 COMMENT ON COLUMN analytics.event.clock_is_off IS
     'The sender''s clock was more than a day ahead of the ledger''s, or behind; occurred_at is kept as sent.';
 COMMENT ON COLUMN analytics.event.what IS 'The one thing in the payload that a person would read first.';
+COMMENT ON COLUMN analytics.event.position IS 'Its place in the ledger: the order of all events.';
+COMMENT ON COLUMN analytics.event.task_id IS 'Name of the task.';
+COMMENT ON COLUMN analytics.event.version IS '1, 2, 3 ... within its subtask, or within the task itself.';
+COMMENT ON COLUMN analytics.event.type IS 'What happened: started, subtask_accepted ...';
+COMMENT ON COLUMN analytics.event.worker_id IS 'Whose attempt it belongs to; NULL: of nobody.';
+COMMENT ON COLUMN analytics.event.lease_epoch IS 'Number of that attempt within its subtask; NULL: of none.';
+COMMENT ON COLUMN analytics.event.occurred_at IS 'By the sender''s clock.';
+COMMENT ON COLUMN analytics.event.recorded_at IS 'By the ledger''s clock.';
+COMMENT ON COLUMN analytics.event.payload IS 'What was sent, whole.';

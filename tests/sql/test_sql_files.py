@@ -17,7 +17,8 @@ def files_of(folder: str) -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-VIEWS, MIGRATIONS, OTHERS = files_of("views"), files_of("migrations"), files_of("functions") + files_of("roles")
+VIEWS, MIGRATIONS = files_of("views"), files_of("migrations")
+OTHERS = files_of("functions") + files_of("roles") + files_of("postmortem")
 FORWARD = [file for file in MIGRATIONS if not file.name.endswith(".rollback.sql")]
 every_file = pytest.mark.parametrize("file", VIEWS + MIGRATIONS + OTHERS, ids=lambda file: file.name)
 every_view = pytest.mark.parametrize("file", VIEWS, ids=lambda file: file.name)

@@ -1,0 +1,149 @@
+"""Keeping what became of each problem in a table, from the raw output that the ledger keeps beside its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import LiteralString
+
+import msgspec
+import psycopg
+
+from domain import events as e
+from domain.errors import LedgerError, ReportError, UsageError
+from domain.events import RecordedEvent
+from domain.ids import TaskId
+from domain.problem import Problem
+from domain.readers.reading import read
+from eventstore.artifacts import ArtifactStore
+from eventstore.codec import RECORD, decode_records
+from eventstore.postgres.connection import Connection, connect, unreachable
+from projections.problem_lives import ProblemLives
+from projections.projection import subtask_number
+
+#: Held by whoever fills the table: twice the same work would be no harm, but no use either.
+_LOCK_KEY = 0x70_77_70_6C
+_NAME = "problem"
+#: Observations are rare, and nobody waits for them.
+_POLL_SECONDS = 5.0
+
+_LOG = logging.getLogger(__name__)
+_ENCODE = msgspec.json.Encoder().encode
+
+#: What the read models hold is settled: nothing can appear below it any more.
+_PLACES: LiteralString = """
+    SELECT
+        problem_place.position,
+        coalesce((SELECT position FROM projection.build WHERE name = 'plan' AND status = 'live'), 0)
+    FROM projection.problem_place
+"""
+_LOCK: LiteralString = "SELECT pg_advisory_lock(%s)"
+_ADVANCE: LiteralString = "UPDATE projection.problem_place SET position = %s"
+_CHANGED: LiteralString = """
+    SELECT DISTINCT task_id
+    FROM ledger.event
+    WHERE position > %s AND position <= %s AND type IN ('problems_observed', 'subtask_planned')
+    ORDER BY task_id
+"""
+_EVENTS: LiteralString = f"""
+    SELECT {RECORD}
+    FROM ledger.event
+    WHERE task_id = %s AND position <= %s
+        AND type IN ('task_submitted', 'problems_observed', 'phase_started', 'subtask_planned')
+    ORDER BY position
+"""  # noqa: S608
+_REMOVE: LiteralString = "DELETE FROM projection.problem_life WHERE task_id = %s"
+_INSERT: LiteralString = """
+    INSERT INTO projection.problem_life
+    SELECT * FROM json_populate_recordset(NULL::projection.problem_life, %s::json)
+"""
+_SET_ASIDE: LiteralString = """
+    INSERT INTO projection.set_aside (name, task_id, position, error)
+    VALUES (%s, %s, %s, %s)
+    ON CONFLICT (name, task_id, position) DO UPDATE SET error = excluded.error, set_aside_at = clock_timestamp()
+"""
+
+
+async def catch_up_problems(url: str) -> int:
+    """Take in all observations that the read models are past; gives the position that the table is at.
+
+    A task with a new observation or plan is read again from its first one. An observation whose output is missing or
+    cannot be read any more is set aside, and its task is known up to there. Raises `LedgerError` where the database
+    is away.
+    """
+    try:
+        async with await connect(url, "problems") as connection:
+            await connection.execute(_LOCK, (_LOCK_KEY,))
+            row = await (await connection.execute(_PLACES)).fetchone()
+            place, until = row if row is not None else (0, 0)
+            if until > place:
+                tasks = await (await connection.execute(_CHANGED, (place, until))).fetchall()
+                for (task_id,) in tasks:
+                    await _take_in(connection, TaskId(task_id), until)
+                await connection.execute(_ADVANCE, (until,))
+            return int(max(until, place))
+    except psycopg.Error as error:
+        raise unreachable(error) from error
+
+
+async def follow_problems(url: str) -> None:
+    """Take in observations until cancelled; outlives the database being away."""
+    while True:
+        try:
+            await catch_up_problems(url)
+        except LedgerError as error:
+            _LOG.debug("the problems cannot be brought up to date: %s", error)
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _take_in(connection: Connection, task_id: TaskId, until: int) -> None:
+    lines = await (await connection.execute(_EVENTS, (task_id, until))).fetchall()
+    lives = await _lives(connection, decode_records("\n".join(str(line) for (line,) in lines)))
+    rows = await asyncio.to_thread(_as_json, lives, task_id)
+    async with connection.transaction():
+        await connection.execute(_REMOVE, (task_id,))
+        await connection.execute(_INSERT, (rows,))
+
+
+def _as_json(lives: ProblemLives, task_id: TaskId) -> str:
+    return _ENCODE([life.row(task_id) for life in lives.lives]).decode()
+
+
+async def _lives(connection: Connection, records: Sequence[RecordedEvent]) -> ProblemLives:
+    lives = ProblemLives()
+    prefix = ""
+    for record in records:
+        match record.event.body:
+            case e.TaskSubmitted() as submitted:
+                prefix = submitted.prefix
+            case e.ProblemsObserved() as seen:
+                try:
+                    problems = await _problems(connection, record.event.task_id, seen, prefix)
+                except (LedgerError, ReportError, UsageError) as error:
+                    if isinstance(error.__cause__, psycopg.Error):
+                        raise
+                    await _set_aside(connection, record, str(error))
+                    return lives
+                # Takes a second for some ten thousand problems.
+                await asyncio.to_thread(lives.observe, problems, seen.phase, record.event.occurred_at)
+            case e.SubtaskPlanned(phase=phase, problems=planned):
+                lives.plan(subtask_number(record.event.stream_id), phase, planned)
+    return lives
+
+
+async def _problems(
+    connection: Connection, task_id: TaskId, seen: e.ProblemsObserved, prefix: str
+) -> Sequence[Problem]:
+    """Read a tool's output again, as it was read when it came."""
+    if not seen.problems:
+        return ()
+    data = await ArtifactStore(connection).fetch(task_id, seen.artifact)
+    report = await asyncio.to_thread(read, data, format=seen.format, root=seen.root or None, prefix=prefix)
+    return report.problems
+
+
+async def _set_aside(connection: Connection, record: RecordedEvent, error: str) -> None:
+    task_id, position = record.event.task_id, record.position
+    _LOG.warning("the problems of %s are not known from position %d on: %s", task_id, position, error)
+    await connection.execute(_SET_ASIDE, (_NAME, task_id, position, error))

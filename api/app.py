@@ -21,7 +21,7 @@ from api.front.failures import Failures
 from api.front.request_id import RequestIds
 from api.routes import analyses, events, health, schema, subtasks, tasks, workers
 from api.routes.endpoint import ENDPOINT, Endpoint
-from api.routes.health import Metrics, Ready
+from api.routes.health import Metrics, Ready, Remarks
 from api.routes.mcp import mcp_route
 from api.routes.messages import messages_route
 from api.routes.schema import Description
@@ -46,6 +46,7 @@ def create_app(  # noqa: PLR0913 - whatever the application needs is handed in h
     mcp: ASGIApp | None = None,
     further_routes: Sequence[BaseRouteHandler] = (),
     further_state: Mapping[str, object] | None = None,
+    remarks: Remarks = tuple,
     private: bool = False,
 ) -> ASGIApp:
     """Put the application together.
@@ -64,6 +65,7 @@ def create_app(  # noqa: PLR0913 - whatever the application needs is handed in h
         "services": services,
         "hub": hub,
         "ready": ready,
+        "remarks": remarks,
         "metrics": metrics,
         "description": Description.of(described),
         **(further_state or {}),

@@ -61,8 +61,7 @@ class Attempt:
         self.blocked_seconds += step.blocked_seconds
         if step.usage is not None:
             self.usage = step.usage
-        body = step.body
-        at = step.record.event.occurred_at
+        body, kind, at = step.body, step.kind, step.at
         if self.started_at is None and after.started_at is not None:
             self.started_at = at
         if isinstance(body, e.GateEvaluated):
@@ -72,7 +71,7 @@ class Attempt:
             cpu = body.result.get("cpu_seconds")
             self.cpu_seconds = float(cpu) if isinstance(cpu, int | float) else self.cpu_seconds
         # A worker whose lease had run out may come back, if only to say that it has failed.
-        back = before.lost_worker is not None and step.kind is e.Failed
+        back = before.lost_worker is not None and kind is e.Failed
         if not step.moved and not back:
             return None
         if after.status in LIVE:

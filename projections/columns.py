@@ -25,6 +25,11 @@ def texts() -> Any:
     return _column(postgresql.ARRAY(Text()), key=False, null=False)
 
 
+def counts() -> Any:
+    """Give a column of lists of whole numbers."""
+    return _column(postgresql.ARRAY(Integer()), key=False, null=False)
+
+
 def flag(*, null: bool = False) -> Any:
     """Give a column of truth."""
     return _column(Boolean(), key=False, null=null)

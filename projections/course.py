@@ -12,10 +12,16 @@ from domain.evolution import evolve, evolve_subtask
 from domain.ids import SubtaskId, is_task_stream
 from domain.task_state import SubtaskState, TaskState
 from projections.attempts import Attempt, blocked_seconds
-from projections.projection import Fold, Projection, Row, Step
+from projections.projection import MESSAGES, Fold, Projection, Row, Step
 
+# What is compared with for each event, without a look into the module.
+_Accepted, _Claimed = e.SubtaskAccepted, e.SubtaskClaimed
 #: The events that a task, or what an archive has left of it, begins with.
 _OPENING: frozenset[type] = frozenset({e.TaskSubmitted, e.TaskArchived})
+
+
+_Route = Sequence[tuple[str, Callable[[Step], None]]]
+"""Names of read models, and what takes a step in for each."""
 
 
 class Fault(NamedTuple):
@@ -56,11 +62,17 @@ class Course:
         self._subtasks: dict[SubtaskId, SubtaskState] = {}
         self._attempts: dict[SubtaskId, Attempt] = {}
         self._folds: list[Fold] = [projection.fold() for projection in self._projections]
-        self._routes: dict[type, list[tuple[str, Callable[[Step], None]]]] = {}
+        #: By type of event, and whether it moves its subtask: the read models that it concerns.
+        self._routes: tuple[dict[type, _Route], dict[type, _Route]] = ({}, {})
 
     def __len__(self) -> int:
         """Give the number of subtasks: about what the course takes up in memory."""
         return len(self._subtasks)
+
+    @property
+    def task(self) -> TaskState | None:
+        """The task as far as its events were taken in; its subtasks go on changing with later ones."""
+        return self._task
 
     def apply(self, record: e.RecordedEvent) -> list[Fault]:
         """Take in the next event; gives the read models that could not, with the reason.
@@ -74,22 +86,21 @@ class Course:
             step = self._step(record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with an event must not end the fold of the others
             return [Fault(one.name, record, _reason(error)) for one in self._projections]
-        kind = step.kind
-        route = self._routes.get(kind)
-        if route is None:
-            route = self._routes[kind] = self._route(kind)
-        faults = []
-        for name, apply in route:
+        faults: list[Fault] = []
+        for name, apply in self._routes[step.moved].get(step.kind) or self._route(step):
             try:
                 apply(step)
             except Exception as error:  # noqa: BLE001 - as above
                 faults.append(Fault(name, record, _reason(error)))
         return faults
 
-    def _route(self, kind: type) -> list[tuple[str, Callable[[Step], None]]]:
-        """Give the read models that a type of event concerns."""
+    def _route(self, step: Step) -> _Route:
+        """Find out which read models an event concerns."""
+        kind, moved = step.kind, step.moved
         pairs = zip(self._projections, self._folds, strict=True)
-        return [(projection.name, fold.apply) for projection, fold in pairs if kind in projection.events]
+        route = [(one.name, fold.apply) for one, fold in pairs if kind in one.events or (moved and kind in one.moves)]
+        self._routes[moved][kind] = route
+        return route
 
     def take(self) -> list[Taken]:
         """Give by read model the rows that are new or other than when they were last taken."""
@@ -98,42 +109,49 @@ class Course:
 
     # This is where a rebuild's time goes: types are compared rather than asked for, and nothing is done twice.
     def _step(self, record: e.RecordedEvent) -> Step:
-        event, task = record.event, self._task
+        event = record.event
         body = event.body
         kind = type(body)
-        if task is None or kind in _OPENING:
-            return self._open(record)
-        if task.status == "archived":
-            return Step(record, body, kind, task)
-        if is_task_stream(event.stream_id):
-            self._task = evolve(task, event)
-            return Step(record, body, kind, self._task)
         subtask_id = SubtaskId(event.stream_id)
         before = self._subtasks.get(subtask_id)
+        task = self._task
+        if before is None or task is None or kind in _OPENING:
+            return self._first_step(record, subtask_id)
         after = self._subtasks[subtask_id] = evolve_subtask(before, event)
-        if kind is e.SubtaskAccepted:
+        if kind is _Accepted:
             self._task = task = _with_head(task, body)
-        if before is None:
-            return Step(record, body, kind, task, None, after, moved=True)
-        usage = getattr(body, "usage", None)
-        step = Step(record, body, kind, task, before, after, after.status != before.status, usage)
+        moved = after.status != before.status
+        usage = body.usage if kind in MESSAGES else None  # type: ignore[union-attr]
+        step = Step(record, event, event.occurred_at, body, kind, task, before, after, moved, usage)
         self._follow(step, before, after)
         return step
 
-    def _open(self, record: e.RecordedEvent) -> Step:
+    def _first_step(self, record: e.RecordedEvent, subtask_id: SubtaskId) -> Step:
+        """Take in an event of the task's own, or the first one of a subtask."""
+        event, task = record.event, self._task
+        kind = type(event.body)
+        if task is None or kind in _OPENING:
+            task = self._open(event)
+        elif task.status != "archived":
+            if not is_task_stream(event.stream_id):
+                after = self._subtasks[subtask_id] = evolve_subtask(None, event)
+                return Step(record, event, event.occurred_at, event.body, kind, task, None, after, moved=True)
+            task = self._task = evolve(task, event)
+        return Step(record, event, event.occurred_at, event.body, kind, task)
+
+    def _open(self, event: e.Event) -> TaskState:
         """Begin with a task: with its first event, or with what an archive has left of it."""
-        opened = evolve(self._task, record.event)
+        opened = evolve(self._task, event)
         if opened is not self._task:
             self.begun_anew = self.begun_anew or self._task is not None
             self._begin()
             # Changed in place from here on: a copy for each event would cost more than all the rest.
-            self._task = msgspec.structs.replace(opened, subtasks=self._subtasks)
-        return Step(record, record.event.body, type(record.event.body), self._task or opened)
+            self._task = opened = msgspec.structs.replace(opened, subtasks=self._subtasks)
+        return opened
 
     def _follow(self, step: Step, before: SubtaskState, after: SubtaskState) -> None:
-        event = step.record.event
-        if step.kind is e.SubtaskClaimed:
-            step.attempt = self._attempts[after.id] = Attempt.claimed(before, after, event)
+        if step.kind is _Claimed:
+            step.attempt = self._attempts[after.id] = Attempt.claimed(before, after, step.event)
             return
         attempt = step.attempt = self._attempts.get(after.id)
         if attempt is None:
@@ -141,7 +159,7 @@ class Course:
         if after.worked_seconds != before.worked_seconds:
             step.worked_seconds = after.worked_seconds - before.worked_seconds
         if before.blocked_at is not None:
-            step.blocked_seconds = blocked_seconds(before, after, event)
+            step.blocked_seconds = blocked_seconds(before, after, step.event)
         step.ended = attempt.follow(step, before, after)
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, get_args
 
+import msgspec
+from sqlalchemy import ARRAY
 from sqlmodel import SQLModel
 
-from domain.events import EventBody, RecordedEvent, Usage, WorkerMessage
+from domain.events import Event, EventBody, RecordedEvent, Usage, WorkerMessage
 from domain.task_state import SubtaskState, TaskState
 from projections.attempts import Attempt
 
@@ -26,11 +29,13 @@ Row = dict[str, Any]
 MESSAGES: frozenset[type] = frozenset(get_args(WorkerMessage))
 
 
-@dataclass(slots=True)
-class Step:
-    """One event of a task, and what it has made of the task."""
+class Step(msgspec.Struct, gc=False):
+    """One event of a task, and what it has made of the task; one is made for each event, as cheaply as can be."""
 
     record: RecordedEvent
+    event: Event
+    #: By the sender's clock.
+    at: datetime
     body: EventBody
     #: Of the body.
     kind: type[EventBody]
@@ -74,6 +79,8 @@ class Projection:
     fold: Callable[[], Fold]
     #: The types of events that change a row; all others are kept from the fold.
     events: frozenset[type]
+    #: Those that do so where they move their subtask to another status, and else not.
+    moves: frozenset[type] = frozenset()
     #: Further columns of the view, as SQL over the table's.
     computed: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,6 +93,11 @@ class Projection:
     def keys(self) -> list[str]:
         """The columns of the table's key."""
         return [column.name for column in self.table.__table__.primary_key]  # type: ignore[attr-defined]
+
+    @property
+    def lists(self) -> list[str]:
+        """Those of the columns that hold lists."""
+        return [one.name for one in self.table.__table__.columns if isinstance(one.type, ARRAY)]  # type: ignore[attr-defined]
 
 
 def subtask_number(subtask_id: str) -> int:

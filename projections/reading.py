@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import operator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import LiteralString
+from uuid import UUID
 
+import msgspec
 import psycopg
+from psycopg import errors
 from psycopg.rows import TupleRow
 
 from domain.errors import LedgerError
-from domain.events import RecordedEvent
+from domain.events import Event, RecordedEvent
+from eventstore import upcasting
 from eventstore.codec import RECORD, decode_records
 from eventstore.postgres.connection import Connection
 
@@ -17,23 +24,42 @@ from eventstore.postgres.connection import Connection
 #: kilobytes, at the cost of most of its time.
 _STORED_BYTES = 256 * 1024
 
+# `RECORD` without what no fold looks at.
+_TOLD: LiteralString = """
+    concat(
+        '{"event":{"task_id":', to_json(task_id), ',"stream_id":', to_json(stream_id),
+        ',"occurred_at":"', occurred_at, ':00"',
+        ',"worker_id":' || to_json(worker_id), ',"lease_epoch":' || lease_epoch,
+        ',"body":{"type":"', type, CASE payload WHEN '{}' THEN '"' ELSE '",' END, right(payload::text, -1),
+        '},"position":', position, ',"schema_version":', schema_version, '}'
+    )
+"""
+
 # Lines of JSON hold no control characters: between these two, which quote and part what never comes, CSV is the text
-# as it is, which spares the escaping at one end and its undoing at the other.
+# as it is, which spares the escaping at one end and its undoing at the other. Texts end with their task, so that what
+# the index gives in order is sorted a task at a time, in memory.
 _COPY: LiteralString = f"""
     COPY (
-        SELECT string_agg(record, E'\\n' ORDER BY task_id, position)
+        SELECT string_agg(record, E'\\n' ORDER BY position)
         FROM (
             SELECT
-                task_id, position, {RECORD} AS record,
-                sum(pg_column_size(payload)) OVER (ORDER BY task_id, position ROWS UNBOUNDED PRECEDING)
-                    / %(stored_bytes)s AS place
+                task_id, position, {_TOLD} AS record,
+                sum(pg_column_size(payload))
+                    OVER (PARTITION BY task_id ORDER BY position ROWS UNBOUNDED PRECEDING) / %(stored_bytes)s AS place
             FROM ledger.event
             WHERE task_id BETWEEN %(first)s AND %(last)s AND position <= %(until)s
         ) AS numbered
-        GROUP BY place
-        ORDER BY place
+        GROUP BY task_id, place
+        ORDER BY task_id, place
     ) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')
 """  # noqa: S608
+# Whatever the planner thinks of it: in the order of the index each event is looked at once. A look at the whole table
+# for each few tasks takes the longer, the more there are of them.
+_IN_ORDER: LiteralString = """
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off;
+    SET LOCAL max_parallel_workers_per_gather = 0
+"""
 
 _TASK: LiteralString = f"""
     SELECT {RECORD}
@@ -42,19 +68,81 @@ _TASK: LiteralString = f"""
     ORDER BY position
 """  # noqa: S608
 
+_SETTLED: LiteralString = "SELECT ledger.settled_position()"
+
+
+async def settled_position(connection: Connection) -> int:
+    """Give the position that nothing can appear at or below any more, however long an append keeps that open."""
+    while True:
+        # Gives up where an append is under way for seconds.
+        with contextlib.suppress(errors.LockNotAvailable):
+            row = await (await connection.execute(_SETTLED)).fetchone()
+            return int(row[0]) if row is not None else 0
+
+
+_NO_MESSAGE = UUID(int=0)
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _ToldEvent(Event, frozen=True, kw_only=True, gc=False):
+    """An event as far as folds look at it."""
+
+    message_id: UUID = _NO_MESSAGE
+
+
+class _Told(RecordedEvent, frozen=True, kw_only=True, gc=False):
+    """A recorded event as far as folds look at it: that saves a fifth of the time that it takes to read it."""
+
+    event: _ToldEvent
+    version: int = 0
+    recorded_at: datetime = _NEVER
+
+
+_TOLDS = msgspec.json.Decoder(_Told)
+_SCHEMA_VERSION = operator.attrgetter("schema_version")
+
 
 def read_tasks(
     connection: psycopg.Connection[TupleRow], first: str, last: str, until: int
-) -> Iterator[list[RecordedEvent]]:
+) -> Iterator[Sequence[RecordedEvent]]:
     """Give the events of the tasks from one name to another, task by task, up to a position.
 
-    Raises `LedgerError`, which names the position, where one cannot be read by this release.
+    Without what no fold looks at: message ids, versions and times of recording are not the event's. Each sequence is
+    of one task. Raises `LedgerError`, which names the position, where an event cannot be read by this release. The
+    connection must be in a transaction, in UTC.
     """
+    connection.execute(_IN_ORDER)
     binds = {"first": first, "last": last, "until": until, "stored_bytes": _STORED_BYTES}
     with connection.cursor() as cursor, cursor.copy(_COPY, binds) as texts:
         for text in texts:
             # What has several lines is quoted.
-            yield decode_records(bytes(text).strip(b"\x01\n").decode())
+            yield _decode(bytes(text).strip(b"\x01\n"))
+
+
+def _decode(lines: bytes) -> Sequence[RecordedEvent]:
+    try:
+        records = _TOLDS.decode_lines(lines)
+    except msgspec.MsgspecError:
+        # Of many lines, msgspec does not say which.
+        return decode_records(_completed(lines))
+    if not upcasting.UPCASTERS and set(map(_SCHEMA_VERSION, records)) <= {1}:
+        return records
+    return records if all(map(_is_of_today, records)) else decode_records(_completed(lines))
+
+
+def _is_of_today(record: RecordedEvent) -> bool:
+    kind = str(type(record.event.body).__struct_config__.tag)
+    return record.schema_version == upcasting.schema_version(kind)
+
+
+def _completed(lines: bytes) -> str:
+    """Give lines the fields that were left out, for a reader that knows old shapes and names positions."""
+    completed = []
+    for line in lines.split(b"\n"):
+        fields = msgspec.json.decode(line)
+        fields["event"]["message_id"] = _NO_MESSAGE
+        completed.append(msgspec.json.encode(fields | {"version": 0, "recorded_at": _NEVER}).decode())
+    return "\n".join(completed)
 
 
 async def read_task(connection: Connection, task_id: str, until: int) -> list[RecordedEvent]:

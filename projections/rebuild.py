@@ -42,19 +42,27 @@ from projections.builds import (
     table_of,
     wait_briefly_for_locks,
 )
-from projections.bulk import Chunk, Order, begin_process, chunks_of, fold_chunk, interrupts_held_back
+from projections.bulk import (
+    Chunk,
+    Order,
+    begin_process,
+    chunks_of,
+    fold_chunk,
+    interrupts_held_back,
+    without_garbage_collection,
+)
 from projections.projection import Projection
+from projections.reading import settled_position
 from projections.runner import Runner
 
 #: With fewer events, starting processes takes longer than folding.
-_PROCESSES_FROM_EVENTS = 100_000
+_PROCESSES_FROM_EVENTS = 200_000
 
 #: How often the views are tried to be turned while others hold them for longer than a second.
 _FLIPS_MAX = 60
 
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(%s)"
 _UNLOCK: LiteralString = "SELECT pg_advisory_unlock(%s)"
-_SETTLED: LiteralString = "SELECT ledger.settled_position()"
 _TASKS: LiteralString = """
     SELECT task_id, count(*)
     FROM ledger.event
@@ -133,14 +141,6 @@ async def _alone(connection: Connection) -> AsyncIterator[None]:
             await connection.execute(_UNLOCK, (REBUILD_LOCK_KEY,))
 
 
-async def _settled_position(connection: Connection) -> int:
-    while True:
-        # Gives up where an append is under way for seconds.
-        with contextlib.suppress(errors.LockNotAvailable):
-            row = await (await connection.execute(_SETTLED)).fetchone()
-            return int(row[0]) if row is not None else 0
-
-
 class _Rebuild:
     """One rebuild on its way."""
 
@@ -175,12 +175,13 @@ class _Rebuild:
     async def _fill(self) -> None:
         """Fold everything that is settled into the new tables, and index them."""
         async with await connect(self._url, "rebuild snapshot") as snapshot:
-            position = await _settled_position(snapshot)
+            position = await settled_position(snapshot)
             async with snapshot.transaction():
                 await snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 place = await (await snapshot.execute(_PLACE, (position,))).fetchone()
                 if place is not None:
-                    await self._fold(snapshot, Cursor(*place))
+                    with without_garbage_collection():
+                        await self._fold(snapshot, Cursor(*place))
         for build in self._builds:
             await add_keys(self._connection, self._projections[build.name], build)
 
@@ -222,7 +223,7 @@ class _Rebuild:
     async def _turn(self) -> list[Rebuilt]:
         """Bring the old and the new tables to one position, compare them, and turn the views."""
         # Up to a place that is known beforehand: who only ever runs after those who append may never get there.
-        await self._new.catch_up(await _settled_position(self._connection))
+        await self._new.catch_up(await settled_position(self._connection))
         new = {build.name: build for build in await load_builds(self._connection, "building")}
         position = max(build.position for build in new.values())
         # Where no service runs, nobody else does. After a restore, live tables may hold what the ledger never had.
@@ -252,7 +253,7 @@ class _Rebuild:
         )
 
     async def _differing_rows(self, old: Build, new: Build) -> int:
-        digest = sql.SQL("SELECT count(*), sum(hashtextextended(one::text, 0)) FROM {} AS one")
+        digest = sql.SQL("SELECT count(*), sum(hash_record_extended(one, 0)) FROM {} AS one")
         if await self._ask(digest.format(table_of(old))) == await self._ask(digest.format(table_of(new))):
             return 0
         differing = sql.SQL(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import LiteralString
 
 import msgspec
 import psycopg
@@ -15,6 +16,7 @@ from projections.builds import Build, table_of
 from projections.projection import Projection, Row
 
 _ENCODE = msgspec.json.Encoder().encode
+_ENCODE_LINES = msgspec.json.Encoder().encode_lines
 
 
 async def put(
@@ -60,12 +62,38 @@ async def remove_tasks(connection: Connection, build: Build, task_ids: Sequence[
         await connection.execute(statement, (list(task_ids),))
 
 
-def copy(connection: psycopg.Connection[TupleRow], table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
+# Rows as JSON, which msgspec writes many times faster than Python writes anything else, are CSV but for the brackets.
+_COPY: LiteralString = "COPY {} ({}) FROM STDIN (FORMAT csv, NULL 'null', QUOTE '\"', ESCAPE '\\')"
+#: What JSON may put behind a backslash.
+_ESCAPED = re.compile(rb'\\(?:["\\bfnrt]|u[0-9a-f]{4})')
+
+
+def copy(connection: psycopg.Connection[TupleRow], projection: Projection, table: str, rows: Sequence[Row]) -> None:
     """Fill a table that nobody else knows of."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier("projection", table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
+    if not rows:
+        return
+    columns = sql.SQL(", ").join(map(sql.Identifier, projection.columns))
+    statement = sql.SQL(_COPY).format(sql.Identifier("projection", table), columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copying:
-        for row in rows:
-            values: list[Any] = list(row.values())
-            copying.write_row(values)
+        copying.write(as_csv(rows, projection.lists))
+
+
+def as_csv(rows: Iterable[Row], lists: Sequence[str] = ()) -> bytes:
+    """Give rows as CSV with `null` for NULL and a backslash before what is quoted; `lists` are columns of lists."""
+    if lists:
+        rows = [row | {name: _array(row[name]) for name in lists} for row in rows]
+    text = _ENCODE_LINES([tuple(row.values()) for row in rows])
+    # Within a string a line's end is escaped, so that these are the ends of rows.
+    text = text[1:-2].replace(b"]\n[", b"\n") + b"\n"
+    return _ESCAPED.sub(_unescaped, text) if b"\\" in text else text
+
+
+def _array(items: Iterable[str | int]) -> str:
+    quoted = [str(item).replace("\\", "\\\\").replace('"', '\\"') for item in items]
+    return "{" + ",".join([f'"{item}"' for item in quoted]) + "}"
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    """Give what CSV, which knows no other escapes, has in place of an escape of JSON: the character itself."""
+    escape = found[0]
+    return escape if escape in (b'\\"', b"\\\\") else msgspec.json.decode(b'"%b"' % escape, type=str).encode()

@@ -93,6 +93,11 @@ class Runner:
         self._position = 0
         self._courses: OrderedDict[str, Course] = OrderedDict()
 
+    @property
+    def position(self) -> int:
+        """Up to where the read model that is furthest behind holds the ledger; 0 where none is of our version."""
+        return self._position
+
     async def run(self) -> None:
         """Follow the ledger until cancelled; outlives the database being away, and rebuilds by others."""
         async for attempt in tenacity.AsyncRetrying(

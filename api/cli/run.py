@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from api.runner.look import GivenReport
 from api.runner.options import RunOptions
 from api.runner.tool import Tool, command_tool, preset_tool, tool_that_made
 from api.runner.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
-from domain.errors import ReportError, UsageError
+from domain.errors import LedgerError, ReportError, UsageError
 from domain.planning.request import STRATEGIES
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
@@ -96,11 +96,15 @@ def run(
             wanted = NewRun(path=path, options=options, given=given, apply=apply)
         folder = data_folder()
         with open_database(database_url, folder) as url:
-            report = asyncio.run(_run(url, folder, wanted, output))
-        _show(report, output)
+            report = asyncio.run(carry_out(url, folder, wanted, output))
+            _show(report, output)
+            keep_read_models(url)
     if report.status != "completed":
         raise typer.Exit(1)
 
+
+#: Events that a run takes into the read models at its end: some seconds' work.
+_TAKEN_IN_MAX = 50_000
 
 #: What may be said of a task that is taken up again.
 _WITH_RESUME = frozenset({"resume", "apply", "output", "database_url"})
@@ -173,7 +177,8 @@ def _worker(text: str | None, tool: Tool, *, shell: bool) -> WorkerSpec:
 # --- the run itself -------------------------------------------------------------------------------------
 
 
-async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Output) -> RunReport:
+async def carry_out(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Output) -> RunReport:
+    """Run a task to its end, shown while it goes; a signal stops it so that it can be taken up again."""
     from api.run.session import NewRun, Session
 
     stop = asyncio.Event()
@@ -182,12 +187,25 @@ async def _run(url: str, folder: Path, wanted: NewRun | ResumedRun, output: Outp
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
     narrator = Narrator(quiet=output is Output.json and not err.is_terminal)
-    view = LiveView(err, narrator.state, clock.now)
+    view = LiveView(err, narrator.state, narrator.estimate)
     session = Session(url=url, folder=folder, clock=clock, observer=narrator, stop=stop)
     with view.live if err.is_terminal else nullcontext():
         if isinstance(wanted, NewRun):
             return await session.start(wanted)
         return await session.resume(wanted)
+
+
+def keep_read_models(url: str) -> None:
+    """Have SQL and the post-mortem see the run; what hinders that hinders nothing else."""
+    # They take half a second to load.
+    from projections.catch_up import catch_up
+
+    try:
+        # Who does not wait for it leaves it to whoever comes next.
+        with suppress(KeyboardInterrupt):
+            asyncio.run(catch_up(url, events_max=_TAKEN_IN_MAX))
+    except LedgerError as error:
+        err.print(f"the read models do not hold this run yet: {error}", soft_wrap=True, markup=False)
 
 
 def _show(report: RunReport, output: Output) -> None:

@@ -70,6 +70,8 @@ class _Runner:
 @asynccontextmanager
 async def scheduled(jobs: Sequence[Job], metrics: Metrics, clock: Clock) -> AsyncIterator[None]:
     """Run the jobs until the end of the block."""
+    # A run that takes longer than its interval is no fault, and would be told of each time.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
     scheduler = AsyncIOScheduler(timezone=UTC)
     runners = {job.name: _Runner(job, metrics, clock) for job in jobs}
     for job in jobs:

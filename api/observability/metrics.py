@@ -79,6 +79,11 @@ class Metrics:
             buckets=_JOB_SECONDS,
         )
         self.leader = self._gauge("leader", "1 where this process runs the scheduled jobs.")
+        # Of the process that leads; elsewhere 0.
+        self.read_models_up = self._gauge("read_models_up", "1 where the read models' process beside this one lives.")
+        self.read_models_behind = self._gauge("read_models_behind_seconds", "How far the read models are behind.")
+        self.read_models_behind_events = self._gauge("read_models_behind_events", "In positions of the ledger.")
+        self.read_model_starts = self._counter("read_model_starts", "Starts of the read models' process.")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"pw_{name}", meaning, labels, registry=self.registry)

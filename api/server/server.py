@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from api.app import create_app
 from api.auth.authenticator import Authenticator
 from api.auth.keys import Keys
+from api.jobs.follower_order import FollowerOrder
 from api.jobs.leader import Duty
-from api.jobs.projecting import projecting
+from api.jobs.projecting import ReadModels
 from api.jobs.purging import purging
 from api.jobs.scheduler import Job, led_jobs, scheduled
 from api.jobs.sealing import sealing
@@ -81,10 +82,12 @@ async def open_server(
         webhooks = await stack.enter_async_context(
             open_webhooks(url, service.hub, clock, metrics, private_targets=private)
         )
-        beside = [lambda: projecting(url)] if settings.read_models else []
+        order = FollowerOrder(url=url, log_format=settings.log_format, log_level=settings.log_level)
+        read_models = ReadModels(order, metrics, clock)
+        beside = [read_models.kept] if settings.read_models else []
         await stack.enter_async_context(_jobs(url, service, webhooks, metrics, clock, beside))
         ready = Readiness(url, service.hub, clock, folder=folder)
-        parts = _Parts(service, webhooks, authenticator, ready)
+        parts = _Parts(service, webhooks, authenticator, ready, read_models)
         app = await stack.enter_async_context(_application(parts, settings, clock, metrics, tracer))
         server = await stack.enter_async_context(serving(app, listener))
         running = RunningServer(listener, service, server, needs_key=needs_key)
@@ -100,6 +103,7 @@ class _Parts(NamedTuple):
     webhooks: Webhooks
     authenticator: Authenticator
     ready: Readiness
+    read_models: ReadModels
 
 
 @asynccontextmanager
@@ -115,6 +119,7 @@ async def _application(
         settings=settings,
         clock=clock,
         ready=parts.ready.problems,
+        remarks=parts.read_models.remarks,
         metrics=metrics.render,
         # The same thing in the words of another library.
         mcp=cast("ASGIApp", mcp),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +15,7 @@ import psycopg
 import uuid6
 from workload import Course
 
-from api.jobs.projecting import projecting
+from api.jobs.follower_order import FollowerOrder
 from domain.events import Event
 from eventstore.ledger import Ledger
 from projections.listing import standings
@@ -33,23 +35,23 @@ class Lag(NamedTuple):
     rest_seconds: float
 
 
-def _follow(url: str) -> None:
-    async def run() -> None:
-        async with projecting(url):
-            await asyncio.Event().wait()
-
-    asyncio.run(run())
+@contextmanager
+def _followed(url: str) -> Iterator[None]:
+    """Have a follower, as `pw serve` starts one, until the end of the block."""
+    command = [sys.executable, "-P", "-m", "api.jobs.follower"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as follower:
+        assert follower.stdin is not None
+        follower.stdin.write(msgspec.json.encode(FollowerOrder(url=url, log_level="ERROR")) + b"\n")
+        follower.stdin.flush()
+        yield
+        # It ends with its input.
+        follower.stdin.close()
 
 
 def lag(url: str, events_per_second: int, seconds: int) -> Lag:
     """Append at a rate, with the read models kept up to date by a process of their own."""
-    process = multiprocessing.get_context("spawn").Process(target=_follow, args=(url,), daemon=True)
-    process.start()
-    try:
+    with _followed(url):
         return asyncio.run(_append(url, events_per_second, seconds))
-    finally:
-        process.terminate()
-        process.join()
 
 
 async def _append(url: str, events_per_second: int, seconds: int) -> Lag:

@@ -64,7 +64,7 @@ class _Fold:
 
     def _free(self, step: Step, subtask_id: SubtaskId) -> None:
         for number in self._waiting.pop(subtask_id):
-            self._freed[subtask_id, number] = step.record.event.occurred_at
+            self._freed[subtask_id, number] = step.at
             self._changed[subtask_id, number] = step.task.id
 
     def take(self) -> Iterator[Row]:
@@ -98,15 +98,8 @@ BLOCKER = Projection(
     version=1,
     table=BlockerRow,
     fold=_Fold,
-    events=MESSAGES
-    | {
-        e.BlockerOpened,
-        e.BlockerAnswered,
-        e.LeaseExpired,
-        e.SubtaskReleased,
-        e.SubtaskHeld,
-        e.SubtaskSplit,
-    },
+    events=frozenset({e.BlockerOpened, e.BlockerAnswered}),
+    moves=MESSAGES | {e.LeaseExpired, e.SubtaskReleased, e.SubtaskHeld, e.SubtaskSplit},
     computed={
         # A clock that was set back must not give time back.
         "age_seconds": "greatest(extract(epoch FROM coalesce(answered_at, now()) - opened_at), 0)::float8",

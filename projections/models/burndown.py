@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 from domain import events as e
 from domain.task_state import LIVE, SubtaskState
 from projections.columns import count, moment, position, real, text
-from projections.projection import Projection, Row, Step
+from projections.projection import MESSAGES, Projection, Row, Step
 
 
 class BurndownRow(SQLModel, table=True):
@@ -89,7 +89,7 @@ class _Fold:
         return {
             "task_id": step.task.id,
             "position": step.record.position,
-            "at": step.record.event.occurred_at,
+            "at": step.at,
             "phase": step.task.phase,
             "event": str(type(step.body).__struct_config__.tag),
             "subtasks_left": self._left,
@@ -111,11 +111,6 @@ BURNDOWN = Projection(
     version=1,
     table=BurndownRow,
     fold=_Fold,
-    events=frozenset(
-        {
-            e.TaskSubmitted, e.ProblemsObserved, e.SubtaskPlanned, e.SubtaskReady, e.SubtaskClaimed,
-            e.SubtaskAccepted, e.SubtaskHeld, e.SubtaskSplit, e.SubtaskReleased, e.SubtaskRejected, e.LeaseExpired,
-            e.Failed, e.Started, e.Progress, e.Blocked, e.Completed, e.BlockerAnswered,
-        }
-    ),
-)  # fmt: skip
+    events=_POINTS | {e.SubtaskPlanned, e.SubtaskClaimed},
+    moves=MESSAGES | {e.SubtaskReady, e.SubtaskReleased, e.SubtaskRejected, e.LeaseExpired, e.BlockerAnswered},
+)

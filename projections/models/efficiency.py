@@ -56,7 +56,7 @@ class _Fold:
         self._path_is_old = False
 
     def apply(self, step: Step) -> None:
-        at = step.record.event.occurred_at
+        at = step.at
         kind = step.kind
         taking_over = kind in _MAY_TAKE_OVER and is_taking_over(step.body)
         # A clock that was set back must not give time back.
@@ -69,7 +69,7 @@ class _Fold:
             self._move(step)
         if kind is e.SubtaskClaimed:
             self._attempts += 1
-            self._workers.add(step.record.event.worker_id or "")
+            self._workers.add(step.event.worker_id or "")
         elif kind is e.Started:
             self._at_work_max = max(self._at_work_max, self._at_work)
         elif isinstance(step.body, e.GateEvaluated):

@@ -41,7 +41,7 @@ class _Fold:
         self._rows: list[Row] = []
 
     def apply(self, step: Step) -> None:
-        event = step.record.event
+        event = step.event
         match step.body:
             case e.GateEvaluated() as body:
                 said = (body.gate, body.passed, body.score, body.required, body.blocking, body.detail, body.seconds)

@@ -32,7 +32,7 @@ class _Fold:
         self._began: datetime | None = None
 
     def apply(self, step: Step) -> None:
-        at = step.record.event.occurred_at
+        at = step.at
         match step.body:
             case e.PhaseStarted():
                 self._began = at

@@ -97,7 +97,7 @@ class _Fold:
             "worker_seconds": round(sum(subtask.worked_seconds for subtask in every), 3),
             "cost": round(task.cost, 6) if self._priced else None,
             "submitted_at": task.submitted_at,
-            "changed_at": step.record.event.occurred_at,
+            "changed_at": step.at,
             "ended_at": task.ended_at,
             "position": step.record.position,
         }

@@ -101,7 +101,7 @@ class _Fold:
             "claimed_at": subtask.claimed_at,
             "started_at": subtask.started_at,
             "ended_at": subtask.ended_at,
-            "changed_at": step.record.event.occurred_at,
+            "changed_at": step.at,
             "position": step.record.position,
         }
 

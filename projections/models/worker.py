@@ -77,7 +77,7 @@ class _Fold:
         if kind is e.ReviewGiven or kind is e.LateReported:
             self._aside(step)
         attempt, after = step.attempt, step.after
-        if attempt is None or after is None or attempt.epoch != step.record.event.lease_epoch:
+        if attempt is None or after is None or attempt.epoch != step.event.lease_epoch:
             return
         worker = self._seen(attempt.worker_id, step)
         worker.worked_seconds += step.worked_seconds
@@ -101,10 +101,10 @@ class _Fold:
             case e.ReviewGiven(reviewer=reviewer):
                 self._seen(reviewer, step).counts["reviews"] += 1
             case e.LateReported():
-                self._seen(step.record.event.worker_id or "", step).counts["late_reports"] += 1
+                self._seen(step.event.worker_id or "", step).counts["late_reports"] += 1
 
     def _seen(self, worker_id: str, step: Step) -> _Worker:
-        at = step.record.event.occurred_at
+        at = step.at
         worker = self._workers.get(worker_id)
         if worker is None:
             self._task_id = step.task.id

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ def test_removes_all_problems_on_a_branch_and_leaves_the_checkout_alone(bench: B
     assert bench.tree(report["branch"]) == bench.fixed_tree()
     assert bench.tree("HEAD") == bench.tree(bench.base)
     assert bench.nothing_left_behind()
+
+
+def test_sql_sees_the_run_when_it_is_over(bench: Bench, fix_all: str) -> None:
+    report = bench.run("--tool", "ruff", "--worker", fix_all)
+    with psycopg.connect(bench.url) as connection:
+        rows = connection.execute("SELECT task_id, status, accepted FROM projection.progress").fetchall()
+    assert rows == [(report["task_id"], "completed", len(report["subtasks"]))]
 
 
 def test_ruff_fix_leaves_what_it_has_no_safe_fix_for_and_says_so(bench: Bench) -> None:

@@ -62,8 +62,10 @@ async def store(ledger: Ledger, new_history: NewHistory, count: int, first: int 
 
 def tables_in(url: str) -> set[str]:
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'projection'").fetchall()
-    return {name for (name,) in found} - {"build", "set_aside"}
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'projection' AND tablename ~ '_[0-9]+$'"
+        ).fetchall()
+    return {name for (name,) in found}
 
 
 def live_tables(url: str) -> set[str]:

@@ -209,7 +209,7 @@ async def test_a_row_that_cannot_be_made_is_set_aside_and_told(
 
     aside = query(database_url, "SELECT name, position, error FROM projection.set_aside ORDER BY name")
     error = "ValueError: invalid literal for int() with base 10: 'last'"
-    assert aside == [(name, len(history.events) + 1, error) for name in ("forecast", "subtask")]
+    assert aside == [(name, len(history.events) + 1, error) for name in ("forecast", "plan", "subtask")]
     assert [row["accepted"] for row in tables_of(database_url)["progress"]] == [3]
     with pytest.raises(
         RebuildError, match=r"^the read models are as they were: forecast cannot take in the event of"

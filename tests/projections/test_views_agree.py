@@ -400,7 +400,7 @@ async def task_by_sql(analyst: DictConnection, task: TaskId) -> DictRow | None:
 
 def task_by_fold(state: TaskState, records: list[e.RecordedEvent]) -> dict[str, Any]:
     report = build_report(records, cores=2)
-    now = progress(state, records[-1].event.occurred_at, 2)
+    now = progress(state)
     return {
         "task_id": state.id,
         "status": state.status,
@@ -453,7 +453,7 @@ async def test_the_histories_drawn_by_lot_hold_every_kind_of_event_and_every_sta
     assert came_back
     assert statuses == set(get_args(SubtaskStatus))
     assert {type(body) for body in bodies} == set(get_args(e.EventBody)) - {
-        e.TaskAnalyzed, e.TaskDecomposed, e.TaskSynthesized, e.TaskArchived,
+        e.TaskAnalyzed, e.TaskDecomposed, e.TaskForecast, e.TaskSynthesized, e.TaskArchived,
     }  # fmt: skip
     assert {body.policy for body in bodies if isinstance(body, e.BlockerOpened)} == set(get_args(e.BlockerPolicy))
     assert {body.action for body in bodies if isinstance(body, e.BlockerAnswered)} == set(get_args(e.BlockerAction))

@@ -10,12 +10,14 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 import typer
@@ -120,6 +122,35 @@ def test_its_numbers_can_be_read(serve: Serve) -> None:
     assert 'pw_http_requests_total{method="GET",route="none",status="404"} 1.0' in numbers
     assert "pw_claims_waiting 0.0" in numbers
     assert "process_resident_memory_bytes" in numbers
+
+
+def follower_of(served: Served) -> psutil.Process:
+    """Wait for the process that keeps the server's read models."""
+    for _ in range(600):
+        for child in psutil.Process(served.process.pid).children():
+            if "api.jobs.follower" in child.cmdline():
+                return child
+        time.sleep(0.1)
+    pytest.fail("no process keeps the read models")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_process_of_the_read_models_ends_with_the_server_whatever_ends_that(
+    serve: Serve, number: signal.Signals
+) -> None:
+    served = serve()
+    follower = follower_of(served)
+    served.stop(number)
+    gone, _ = psutil.wait_procs([follower], timeout=_SECONDS_MAX)
+    assert gone == [follower]
+
+
+def test_read_models_can_be_left_alone(serve: Serve) -> None:
+    served = serve(PW_READ_MODELS="false")
+    while "pw_leader 1.0" not in served.client.get("/metrics").text:
+        time.sleep(0.1)
+    assert psutil.Process(served.process.pid).children() == []
+    assert "pw_read_model_starts_total 0.0" in served.client.get("/metrics").text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,98 @@
+"""Folds are given every event of a task, in order, as far as they look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain import events as e
+from domain.errors import LedgerError
+from domain.events import Event, RecordedEvent
+from eventstore import upcasting
+from eventstore.ledger import Ledger
+from projections import reading
+from projections.reading import read_tasks
+
+History = Any
+
+
+def read(url: str) -> list[Sequence[RecordedEvent]]:
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        return list(read_tasks(connection, "", "~", 2**62))
+
+
+def told(event: Event, position: int) -> tuple[Any, ...]:
+    """Give what a fold looks at."""
+    return (
+        event.task_id,
+        event.stream_id,
+        event.occurred_at,
+        event.body,
+        event.worker_id,
+        event.lease_epoch,
+        position,
+    )
+
+
+async def test_texts_are_of_one_task_each_and_together_all_of_it(
+    database_url: str, ledger: Ledger, new_history: Callable[[str], History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_STORED_BYTES", 512)
+    histories = [new_history(f"tree-{number}") for number in (1, 2)]
+    for history in histories:
+        history.submit()
+        history.plan(2, 30.0, 10.0)
+        history.start(10, 1)
+    # Between each other, as tasks are that are worked at at once.
+    stored = [event for pair in zip(*(one.events for one in histories), strict=True) for event in pair]
+    await ledger.append(stored)
+
+    texts = read(database_url)
+
+    assert len(texts) > 2
+    assert all(len({record.event.task_id for record in text}) == 1 for text in texts)
+    expected = [told(event, place) for place, event in enumerate(stored, 1)]
+    found = [told(record.event, record.position) for text in texts for record in text]
+    assert found == sorted(expected, key=lambda one: (one[0], one[-1]))
+
+
+async def test_old_shapes_are_brought_to_todays(
+    database_url: str, ledger: Ledger, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.plan(2, 30.0)
+    history.start(10)
+    history.add(11, e.Progress(completed=40, total=100), subtask=1, epoch=1)
+    await ledger.append(history.events)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.event SET payload = '{\"percent\": 40}' WHERE type = 'progress'")
+    step = {"progress": (lambda payload: {"completed": payload["percent"], "total": 100},)}
+    monkeypatch.setattr(upcasting, "UPCASTERS", step)
+    assert [record.event.body for text in read(database_url) for record in text] == [
+        event.body for event in history.events
+    ]
+
+
+async def test_an_event_that_cannot_be_read_is_named(database_url: str, ledger: Ledger, history: History) -> None:
+    await ledger.append(history.events)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.event SET schema_version = 9")
+    with pytest.raises(LedgerError, match="at position 1, of type 'task_submitted', cannot be read by this release"):
+        read(database_url)
+
+
+def test_no_more_of_the_ledger_is_looked_at_than_the_tasks_that_are_read(database_url: str) -> None:
+    query = reading._COPY.partition("COPY (")[2].rpartition(") TO STDOUT")[0]
+    binds = {"first": "tree-1", "last": "tree-2", "until": 99, "stored_bytes": 1}
+    with psycopg.connect(database_url) as connection:
+        connection.execute(reading._IN_ORDER)
+        plan = "\n".join(line for (line,) in connection.execute("EXPLAIN " + query, binds))
+    assert "Index Scan using event_pkey" in plan
+    assert "Seq Scan" not in plan
+    # In the order of the index, so that tasks are sorted one by one.
+    assert plan.count("Sort  (") == plan.count("Incremental Sort  (") == 1

@@ -16,6 +16,7 @@ from api.schemas import EventPage, Name
 from api.service.interface import Services
 from api.streams.frames import Wanted
 from api.streams.hub import EventHub
+from api.streams.playback import Playback
 from api.streams.sse import EventStream
 from domain.errors import InvalidRequestError
 from domain.events import EventBody
@@ -47,6 +48,8 @@ class TaskEventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: Limit = 100
     #: Of a stream; a page has all types.
     type: _Types = ()
+    #: Of a stream: what has been comes so many times as fast as it was recorded. Left out: at once.
+    speed: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
 
 
 @endpoint(
@@ -79,18 +82,27 @@ async def stream(request: HttpRequest, services: Services, hub: EventHub, query:
 async def task_events(
     request: HttpRequest, services: Services, hub: EventHub, task_id: Name, query: TaskEventsQuery
 ) -> ASGIResponse:
-    """List a task's events past a position, or follow them."""
+    """List a task's events past a position, or follow them; a stream may begin at the pace of the past."""
     if _SSE in request.headers.get("accept", ""):
         await services.task(task_id)
         wanted = StreamQuery(after=query.after, task=task_id, type=query.type)
-        return await _stream(request, services, hub, wanted)
+        playback = Playback(query.speed) if query.speed is not None else None
+        return await _stream(request, services, hub, wanted, playback)
     if query.type:
         raise InvalidRequestError(f"a page has all types: ask for {_SSE} to have some only")
+    if query.speed is not None:
+        raise InvalidRequestError(f"a page comes at once: ask for {_SSE} to have events at a speed")
     page = await services.events(task_id, after=query.after, limit=query.limit)
     return ASGIResponse(body=msgspec.json.encode(page), media_type=JSON)
 
 
-async def _stream(request: HttpRequest, services: Services, hub: EventHub, query: StreamQuery) -> ASGIResponse:
+async def _stream(
+    request: HttpRequest,
+    services: Services,
+    hub: EventHub,
+    query: StreamQuery,
+    playback: Playback | None = None,
+) -> ASGIResponse:
     if unknown := sorted(set(query.type) - _TYPES):
         raise InvalidPartError(f"there are no events of type {unknown[0][:100]!r}", *sorted(_TYPES))
     last = request.headers.get(_LAST)
@@ -100,7 +112,7 @@ async def _stream(request: HttpRequest, services: Services, hub: EventHub, query
         return await services.events(task_id, after=place, limit=limit)
 
     wanted = Wanted(task_id=query.task, types=frozenset(query.type))
-    return EventStream(await hub.open(after, wanted, past))
+    return EventStream(await hub.open(after, wanted, past, playback))
 
 
 ROUTES = (stream, task_events)

@@ -7,6 +7,7 @@ session-level advisory lock of the database sees to that, and is gone with the c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ from projections.report import RunReport, build_report
 
 #: How long the service may be away: it is in this process, so that only the database can be.
 _PATIENCE_SECONDS = 10.0
+#: How long workers may take to hear that the task is over, in seconds.
+_FAREWELL_SECONDS = 5.0
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,10 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     given: GivenReport | None = None
     #: Bring the user's checkout to the result when all is done.
     apply: bool = False
+    #: Commit to start from; empty: the checkout's.
+    base: str = ""
+    #: The task whose input this is once more; empty: none.
+    rerun_of: str = ""
 
 
 class ResumedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,12 +113,12 @@ class Session:
         """
         repository, prefix = await fit_repository(new.path)
         check_commands(new.options, repository.root)
-        base = await repository.head()
+        base = new.base or await repository.head()
         await check_room(repository, prefix, base)
         task_id = new_task_id(repository.root.name, self._clock.entropy(8))
         async with self._opened(task_id, repository, new.options) as run:
             self._observer.begins(run.service, task_id)
-            opened = await until_stopped(self._submit(run, prefix, base, new.given), self._stop)
+            opened = await until_stopped(self._submit(run, prefix, base, new), self._stop)
             if not opened:
                 await self._interrupt(run)
             return await self._drive(run, apply=new.apply)
@@ -166,8 +173,8 @@ class Session:
 
     # --- opening the task -------------------------------------------------------------------------------
 
-    async def _submit(self, run: _Run, prefix: str, base: str, given: GivenReport | None) -> None:
-        seen = await self._first_look(run, prefix, base, given)
+    async def _submit(self, run: _Run, prefix: str, base: str, new: NewRun) -> None:
+        seen = await self._first_look(run, prefix, base, new.given)
         options = run.options
         request = TaskRequest(
             report="",
@@ -176,7 +183,7 @@ class Session:
             tree=seen.tree,
             tool=options.tool,
             policy=options.policy(processors()),
-            options=options.to_payload(),
+            options=options.to_payload() | ({"rerun_of": new.rerun_of} if new.rerun_of else {}),
         )
         await run.client.submit(request, seen.data)
 
@@ -232,6 +239,10 @@ class Session:
                 running = group.create_task(runner.run(_wanted(run.options, desk)))
                 desk.listeners.append(lambda _: runner.grow(_wanted(run.options, desk)))
                 await desk.wait_for(lambda state: state.status in OVER)
+                # Whoever has ended the task is just being told so. A task that was given up may have others at work.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_FAREWELL_SECONDS):
+                        await runner.idle()
                 running.cancel()
 
 

@@ -23,6 +23,8 @@ class GivenReport(msgspec.Struct, frozen=True, kw_only=True):
 
     data: bytes
     format: str
+    #: Folder that its absolute paths are relative to; empty: the checkout.
+    root: str = ""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +46,7 @@ async def look(
         root = path
         data, report = await observe(tool, path, prefix)
     else:
-        root, data = repository.root, given.data
+        root, data = Path(given.root) if given.root else repository.root, given.data
         report = await asyncio.to_thread(read, data, format=given.format, root=str(root), prefix=prefix)
     files = await repository.files(commit)
     tree = Tree(

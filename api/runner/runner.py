@@ -59,7 +59,10 @@ class Runner:
         self._asking = asyncio.Lock()
         self._group: asyncio.TaskGroup | None = None
         self._slots = 0
+        #: Pieces of work that are under way.
         self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, jobs: int) -> None:
         """Let so many workers go. Cancelled, it ends them and hands back what they hold.
@@ -119,25 +122,38 @@ class Runner:
 
     async def _do(self, job: ClaimReply) -> bool:
         """Do what was asked for; tell whether it could be done, which says nothing about the work itself."""
-        self._busy += 1
+        self._begin_one()
         try:
             match job:
                 case Lease():
                     work = Work(self._shop, job)
                     if await work.run() and self._group is not None:
-                        self._busy += 1
+                        self._begin_one()
                         self._group.create_task(self._await_reviews(work))
                 case ObservationJob():
                     return await self._look(job)
         finally:
-            self._busy -= 1
+            self._end_one()
         return True
+
+    def _begin_one(self) -> None:
+        self._busy += 1
+        self._idle.clear()
+
+    def _end_one(self) -> None:
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no piece of work is under way."""
+        await self._idle.wait()
 
     async def _await_reviews(self, work: Work) -> None:
         try:
             await work.await_reviews()
         finally:
-            self._busy -= 1
+            self._end_one()
 
     async def _look(self, job: ObservationJob) -> bool:
         """Look at a task's tree and tell the service; tell whether that could be done."""

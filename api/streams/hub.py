@@ -20,6 +20,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from api.streams.channel import Channel
 from api.streams.frames import HEARTBEAT, Entry, Wanted, joined, view_of
 from api.streams.places import place_at, place_before_end
+from api.streams.playback import Playback
 from api.streams.reader import Reader, TaskEvents
 from api.streams.ring import Ring
 from domain.errors import OverloadedError
@@ -123,13 +124,18 @@ class EventHub:
             await self._moved.wait_for(lambda: self._position >= position or self._ended)
 
     async def open(
-        self, after: int | None, wanted: Wanted, task_events: TaskEvents | None = None
+        self,
+        after: int | None,
+        wanted: Wanted,
+        task_events: TaskEvents | None = None,
+        playback: Playback | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Give a stream of what is wanted past a position (None: from now on), to be closed by whoever reads it.
 
-        With `task_events`, the past of a single task is read through it rather than out of the whole ledger. Raises
-        `CursorError` for a position that the ledger has not come to, and `OverloadedError` where there are too many
-        readers. The stream ends when its reader is too slow, or the hub ends.
+        With `task_events`, the past of a single task is read through it rather than out of the whole ledger, and
+        with `playback` at a pace of its own. Raises `CursorError` for a position that the ledger has not come to,
+        and `OverloadedError` where there are too many readers. The stream ends when its reader is too slow, or the
+        hub ends.
         """
         if self._ended:
             raise OverloadedError(self.failure or "the service is about to end", _RETRY_SECONDS)
@@ -138,7 +144,8 @@ class EventHub:
         if after is not None and after > self._position:
             await place_at(self._url, after)
         place = self._position if after is None else max(after, 0)
-        return self._counted(Reader(self, self._url, wanted, task_events).chunks(place))
+        reader = Reader(self, self._url, wanted, task_events)
+        return self._counted(reader.chunks(place) if playback is None else reader.played(place, playback))
 
     async def _counted(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         self._readers += 1

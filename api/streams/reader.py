@@ -10,6 +10,7 @@ from api.schemas import EventPage
 from api.streams.channel import Channel
 from api.streams.frames import HEARTBEAT, Entry, Wanted, joined, view_of
 from api.streams.places import place_at
+from api.streams.playback import Playback
 from eventstore.feed import Feed
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Reader:
         """Give everything past a place, until the hub ends or the reader is too slow."""
         # At once, so that the reader knows that it is connected.
         yield HEARTBEAT
+        async with aclosing(self._from(place)) as following:
+            async for chunk in following:
+                yield chunk
+
+    async def _from(self, place: int) -> AsyncGenerator[bytes, None]:
         while not await self._is_in_memory(place):
             async with aclosing(self._past(place)) as past:
                 async for chunk, reached in past:
@@ -44,6 +50,29 @@ class Reader:
         with self._hub.attached(channel, place):
             while chunk := await channel.take():
                 yield chunk
+
+    async def played(self, place: int, playback: Playback) -> AsyncGenerator[bytes, None]:
+        """Give a task's events past a place at a pace of their own, then what comes after them as it comes."""
+        yield HEARTBEAT
+        async with aclosing(playback.steps(self._task_pages(place), lambda: self._hub.ended)) as steps:
+            async for view in steps:
+                if view is None:
+                    yield HEARTBEAT
+                    continue
+                place = view.position
+                if chunk := joined([Entry.of(view)], self._wanted):
+                    yield chunk
+        async with aclosing(self._from(place)) as following:
+            async for chunk in following:
+                yield chunk
+
+    async def _task_pages(self, place: int) -> AsyncGenerator[EventPage, None]:
+        task_id, task_events = self._wanted.task_id, self._task_events
+        after: int | None = place if task_id is not None and task_events is not None else None
+        while after is not None and task_id is not None and task_events is not None:
+            page = await task_events(task_id, after, _PAGE_EVENTS)
+            yield page
+            after = page.next_after
 
     async def _is_in_memory(self, place: int) -> bool:
         # Another process may have given it on before ours.

@@ -101,6 +101,33 @@ async def test_a_tasks_events_are_a_stream_for_whoever_accepts_one(bench: Any, c
     assert (news.event, news.json()["task_id"]) == ("task_paused", task["id"])
 
 
+async def test_a_stream_may_begin_with_the_past_at_a_speed_and_goes_on_with_the_present(
+    client: Client, task: Task
+) -> None:
+    path = f"/v1/tasks/{task['id']}/events?speed=1000&type=subtask_planned&type=task_paused"
+    async with stream(client, path, headers=SSE) as events:
+        past = await take(events, task["subtasks"]["ready"])
+        await client.post(f"/v1/tasks/{task['id']}/pause")
+        [news] = await take(events, 1)
+    assert {event.event for event in past} == {"subtask_planned"}
+    assert news.event == "task_paused"
+
+
+async def test_whoever_comes_back_to_the_past_at_a_speed_goes_on_where_it_was(client: Client, task: Task) -> None:
+    headers = SSE | {"Last-Event-ID": "3"}
+    async with stream(client, f"/v1/tasks/{task['id']}/events?speed=1000", headers=headers) as events:
+        [first] = await take(events, 1)
+    assert first.id == "4"
+
+
+@pytest.mark.parametrize(("speed", "headers"), [("0", SSE), ("-1", SSE), ("nan", SSE), ("x", SSE), ("60", {})])
+async def test_a_speed_is_above_nothing_and_of_a_stream(
+    client: Client, task: Task, speed: str, headers: dict[str, str]
+) -> None:
+    answer = await client.get(f"/v1/tasks/{task['id']}/events?speed={speed}", headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+
+
 async def test_a_stream_is_not_compressed_or_kept(client: Client) -> None:
     async with client.stream("GET", "/v1/events") as answer:
         headers = answer.headers

@@ -70,7 +70,7 @@ class Working(Runner):
     """Its work never ends by itself."""
 
     async def _do(self, job: ClaimReply | ObservationJob) -> bool:
-        self._busy += 1
+        self._begin_one()
         await asyncio.Event().wait()
         return True
 

@@ -1,0 +1,72 @@
+"""`pw replay TASK --what-if`: on the ledger, beside what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from api.cli.main import app
+from eventstore.transfer.export_reader import open_lines
+from eventstore.transfer.importing import import_export
+from tests.projections.corpus.read import FOLDER, recording
+
+WhatIf = Callable[..., Result]
+
+
+@pytest.fixture
+def what_if(database_url: str) -> WhatIf:
+    """Ask about a recorded run: `what_if("workers=4")`."""
+    with open_lines(Path(FOLDER / "rounds.ndjson")) as source:
+        import_export(database_url, source)
+
+    def ask(*changes: str, output: str = "table") -> Result:
+        arguments = [part for change in changes for part in ("--what-if", change)]
+        task = recording("rounds").task_id
+        return CliRunner().invoke(
+            app, ["replay", task, *arguments, "-o", output], env={"PW_DATABASE_URL": database_url, "PW_SERVER": None}
+        )
+
+    return ask
+
+
+def test_it_shows_what_happened_what_the_simulation_makes_of_it_and_what_is_supposed(what_if: WhatIf) -> None:
+    ran = what_if("workers=1", output="json")
+    assert ran.exit_code == 0, ran.output
+    shown = json.loads(ran.stdout)
+
+    assert shown["changes"] == {"workers": 1}
+    assert shown["simulated"]["p50"] == pytest.approx(shown["happened"]["p50"], rel=0.05)
+    assert shown["supposed"]["workers"] == 1
+    assert shown["supposed"]["p50"] > shown["happened"]["p50"]
+    assert shown["notes"][0].startswith("simulating what was done, as it was done, gives 1.00")
+
+
+def test_another_strategy_splits_what_the_tool_said_then(what_if: WhatIf) -> None:
+    ran = what_if("strategy=directory", output="json")
+    assert ran.exit_code == 0, ran.output
+    shown = json.loads(ran.stdout)
+
+    assert shown["supposed"]["p50"] <= shown["supposed"]["p80"] <= shown["supposed"]["p95"]
+    assert any("are the same as then" in note for note in shown["notes"])
+
+
+def test_people_get_a_table(what_if: WhatIf) -> None:
+    ran = what_if("estimator=raw", "failures=0.2")
+
+    assert ran.exit_code == 0, ran.output
+    for word in ("happened", "simulated again", "supposed", "P80", "worker time", "speed-up"):
+        assert word in ran.stdout
+
+
+@pytest.mark.parametrize("change", ["speed=2", "workers=0", "strategy=luck", "estimator=abcd1234"])
+def test_nonsense_is_one_line(what_if: WhatIf, change: str) -> None:
+    ran = what_if(change)
+
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("pw: ")
+    assert ran.stderr.count("\n") == 1

@@ -44,6 +44,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     #: Problems per code, by the first and by the last observation.
     before: dict[str, int]
     after: dict[str, int]
+    #: How often a tool looked at the tree: after one look nobody knows what is left.
+    observations: int
     #: Subtasks whose work was taken, attempts whose work was refused, workers that were lost.
     accepted: int
     rejected: int
@@ -132,6 +134,7 @@ class _Tally:
             head=state.head,
             before=_by_count(observations[0].codes) if observations else {},
             after=_by_count(observations[-1].codes) if observations else {},
+            observations=len(observations),
             accepted=sum(subtask.status == "accepted" for subtask in subtasks),
             rejected=self.rejected.total(),
             lost=self.lost,

@@ -8,20 +8,25 @@ from typing import Annotated
 import typer
 
 from api.cli.answer import answer
+from api.cli.backtest import backtest
 from api.cli.doctor import doctor
+from api.cli.estimate import estimate
 from api.cli.init import init
 from api.cli.keys import app as keys
 from api.cli.ledger.app import app as ledger
 from api.cli.migrate import migrate
 from api.cli.planning.analyze import analyze
 from api.cli.planning.decompose import decompose
+from api.cli.postmortem import postmortem
 from api.cli.projections import projections
 from api.cli.psql import psql
 from api.cli.rebuild import rebuild
+from api.cli.replay.command import replay
 from api.cli.run import run
 from api.cli.serve import serve
 from api.cli.status import status, watch
 from api.cli.submit import submit
+from api.cli.train import train
 from api.cli.work import work
 
 app = typer.Typer(
@@ -40,8 +45,13 @@ app.command()(work)
 app.command()(answer)
 app.command()(status)
 app.command()(watch)
+app.command()(postmortem)
+app.command()(estimate)
+app.command()(train)
+app.command()(backtest)
 app.command()(projections)
 app.command()(rebuild)
+app.command()(replay)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(init)

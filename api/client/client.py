@@ -12,6 +12,7 @@ from httpx_sse import EventSource, aconnect_sse
 
 from api.client.address import Address
 from api.client.exchange import Send, exchange
+from api.postmortem.document import Postmortem
 from api.schemas import (
     AnswerRequest,
     AnyMessage,
@@ -19,6 +20,7 @@ from api.schemas import (
     BlockerPage,
     ClaimReply,
     ClaimRequest,
+    EstimateView,
     EventPage,
     EventView,
     GatesRequest,
@@ -41,7 +43,6 @@ from api.schemas import (
     WorkerView,
 )
 from eventstore.clock import Clock, SystemClock
-from projections.report import RunReport
 
 #: How long a request is tried again where nobody else says.
 PATIENCE_SECONDS = 30.0
@@ -51,7 +52,7 @@ _SILENCE_SECONDS = 120.0
 _STREAM_SILENCE_SECONDS = 60.0
 
 _T = TypeVar("_T")
-_Parameters = Mapping[str, str | int | Sequence[str] | None]
+_Parameters = Mapping[str, str | float | Sequence[str] | None]
 _CLAIM = msgspec.json.Decoder(ClaimReply)
 
 
@@ -100,6 +101,18 @@ class Client:
         """Say how far the present phase is."""
         return await self._get(f"/v1/tasks/{task_id}/progress", ProgressView)
 
+    async def estimate(
+        self,
+        task_id: str,
+        *,
+        without_worker: str | None = None,
+        blocked_longer: float | None = None,
+        workers: int | None = None,
+    ) -> EstimateView:
+        """Say when the present phase will be done; or what if a worker were lost, and so on."""
+        supposed = {"without_worker": without_worker, "blocked_longer": blocked_longer, "workers": workers}
+        return await self._get(f"/v1/tasks/{task_id}/estimate", EstimateView, supposed)
+
     async def subtasks(
         self, task_id: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100
     ) -> SubtaskPage:
@@ -115,9 +128,9 @@ class Client:
         """List what a task's workers are or were blocked by."""
         return await self._get(f"/v1/tasks/{task_id}/blockers", BlockerPage, {"cursor": cursor, "limit": limit})
 
-    async def postmortem(self, task_id: str) -> RunReport:
-        """Say what a task cost."""
-        return await self._get(f"/v1/tasks/{task_id}/postmortem", RunReport)
+    async def postmortem(self, task_id: str) -> Postmortem:
+        """Say where a task's time went and what came of it."""
+        return await self._get(f"/v1/tasks/{task_id}/postmortem", Postmortem)
 
     async def pause(self, task_id: str, reason: str = "") -> TaskView:
         """Hand out nothing more of a task."""

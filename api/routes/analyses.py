@@ -11,6 +11,7 @@ from api.routes.endpoint import HttpRequest, endpoint
 from api.routes.roles import PLANNERS
 from api.routes.uploads import TaskParameters, read_upload, upload_bodies
 from api.schemas import TaskRequest
+from api.service.interface import Services
 from api.service.planning import look, plan_phase
 from domain.analysis.analyze import analyse
 from domain.experience import Experience
@@ -36,21 +37,28 @@ class AnalysisReply(msgspec.Struct, frozen=True, kw_only=True):
     bodies=upload_bodies(TaskRequest),
     refusals=(413, 422),
 )
-async def analyze(request: HttpRequest) -> AnalysisReply:
+async def analyze(request: HttpRequest, services: Services) -> AnalysisReply:
     """Read a tool's output and say how the work would be split; nothing is stored.
 
     Takes what `POST /v1/tasks` takes.
     """
     task, report = await read_upload(request, TaskRequest, TaskParameters)
+    experience = await services.experience(task.tree.repository)
     async with _turns:
-        return await asyncio.to_thread(_analyzed, task, report)
+        return await asyncio.to_thread(_analyzed, task, report, experience)
 
 
-def _analyzed(task: TaskRequest, report: bytes) -> AnalysisReply:
+def _analyzed(task: TaskRequest, report: bytes, experience: Experience) -> AnalysisReply:
     seen = look(report, task.format, task.tree, task.policy)
     unsafe = task.policy.target == "fixable-unsafe"
-    analysis = analyse(seen.report.problems, seen.targeted, unsafe=unsafe, worker=task.policy.worker_kind)
-    plan = plan_phase(seen, task.policy, Experience()).plan
+    policy = task.policy
+    estimator = experience.estimator(
+        policy.worker_kind, task_id="", project=task.tree.repository, worker=policy.worker_name
+    )
+    analysis = analyse(
+        seen.report.problems, seen.targeted, unsafe=unsafe, worker=policy.worker_kind, estimator=estimator
+    )
+    plan = plan_phase(seen, policy, experience).plan
     return AnalysisReply(
         analysis=analysis_document(seen.report, analysis, None), plan=plan_document(seen.report, plan)
     )

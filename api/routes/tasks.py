@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar.response.base import ASGIResponse
+from msgspec import Meta
 
 from api.auth.principal import Principal
+from api.postmortem.document import Postmortem
 from api.routes.endpoint import JSON, HttpRequest, Reply, endpoint
 from api.routes.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from api.routes.parameters import Cursor, Limit, Page
@@ -13,17 +17,18 @@ from api.routes.roles import OBSERVERS, PLANNERS, READERS
 from api.routes.uploads import ObservationParameters, TaskParameters, read_upload, upload_bodies
 from api.schemas import (
     BlockerPage,
+    EstimateView,
     Name,
     ObservationRequest,
     ProgressView,
     ReasonRequest,
+    Seconds,
     SubtaskPage,
     TaskPage,
     TaskRequest,
     TaskView,
 )
 from api.service.interface import Services
-from projections.report import RunReport
 
 
 class BlockersQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +37,17 @@ class BlockersQuery(msgspec.Struct, frozen=True, kw_only=True):
     open_only: bool = False
     cursor: Cursor | None = None
     limit: Limit = 100
+
+
+class EstimateQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is supposed other than it is."""
+
+    #: This worker is lost now: what it holds is begun anew by another one.
+    without_worker: Name | None = None
+    #: All blockers that are open stay open for so many seconds more.
+    blocked_longer: Seconds = 0.0
+    #: So many workers are there from now on.
+    workers: Annotated[int, Meta(ge=0, le=1024)] | None = None
 
 
 @endpoint(
@@ -80,9 +96,18 @@ async def progress(services: Services, task_id: Name) -> ProgressView:
 
 
 @endpoint("GET", "/v1/tasks/{task_id}/estimate", roles=READERS, refusals=(404,))
-async def estimate(services: Services, task_id: Name) -> ProgressView:
-    """Say when a task's phase will be done."""
-    return await services.progress(task_id)
+async def estimate(services: Services, task_id: Name, query: EstimateQuery) -> EstimateView:
+    """Say when a task's phase will be done, and why.
+
+    With parameters: when it would be done if things were so. It is made anew when something has happened, at most
+    every second.
+    """
+    return await services.estimate(
+        task_id,
+        without_worker=query.without_worker or "",
+        blocked_longer=query.blocked_longer,
+        workers=query.workers,
+    )
 
 
 @endpoint("GET", "/v1/tasks/{task_id}/subtasks", roles=READERS, refusals=(404,))
@@ -97,9 +122,12 @@ async def blockers(services: Services, task_id: Name, query: BlockersQuery) -> B
     return await services.blockers(task_id, open_only=query.open_only, cursor=query.cursor, limit=query.limit)
 
 
-@endpoint("GET", "/v1/tasks/{task_id}/postmortem", roles=READERS, refusals=(404,))
-async def postmortem(services: Services, task_id: Name) -> RunReport:
-    """Say what a task cost."""
+@endpoint("GET", "/v1/tasks/{task_id}/postmortem", roles=READERS, refusals=(404, 409))
+async def postmortem(services: Services, task_id: Name) -> Postmortem:
+    """Say where a task's time went and what came of it, so far or in the end.
+
+    The read models are brought up to the ledger first; 503 where they are too far behind for a request.
+    """
     return await services.postmortem(task_id)
 
 

@@ -21,12 +21,13 @@ from uuid import UUID
 from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob
 from api.service.desk import Desk
 from api.service.desks import Desks
+from api.service.effort_model import EffortModel
 from api.service.leases import Leases
 from api.service.views import awaits_observation, lease_view
 from domain import events as e
 from domain.errors import LedgerError, LifecycleError, ParallelWorkersError
 from domain.events import RecordedEvent
-from domain.expertise import Expertise, domains_of
+from domain.expertise import Expertise
 from domain.ids import SubtaskId, TaskId, WorkerId
 from domain.lifecycle import Claim, Release
 from domain.matching import Applicant, Offer, effective_priority, match
@@ -71,15 +72,14 @@ class _Look:
 class Dispatcher:
     """Hands out the work of this process's desks."""
 
-    def __init__(self, desks: Desks, leases: Leases, expertise: Expertise, clock: Clock) -> None:
+    def __init__(self, desks: Desks, leases: Leases, effort_model: EffortModel, clock: Clock) -> None:
         self._desks = desks
         self._leases = leases
-        self._expertise = expertise
+        self._effort_model = effort_model
         self._clock = clock
         self._waiters: dict[int, _Waiter] = {}
         self._claimed: dict[tuple[str, UUID], tuple[TaskId, SubtaskId]] = {}
         self._looks: dict[TaskId, _Look] = {}
-        self._domains: dict[SubtaskId, dict[str, float]] = {}
         self._wake = asyncio.Event()
         # A round looks at what the one before has left: two at once would offer the same subtask to two workers.
         self._turn = asyncio.Lock()
@@ -91,6 +91,16 @@ class Dispatcher:
     def waiting(self) -> int:
         """How many workers wait for work."""
         return len(self._waiters)
+
+    def waiting_for(self, state: TaskState) -> frozenset[str]:
+        """Name the workers that wait for work and may be given a task's."""
+        return frozenset(
+            waiter.request.worker_id
+            for waiter in self._waiters.values()
+            if waiter.request.task_id in (None, state.id)
+            and waiter.request.repository in (None, state.submitted.repository)
+            and not waiter.reply.done()
+        )
 
     def wake(self) -> None:
         """Have another round made soon."""
@@ -200,7 +210,9 @@ class Dispatcher:
             offers = self._offers(len(waiting))
             applicants = [self._applicant(waiter) for waiter in waiting]
             now = self._clock.now()
-            pairs = match(applicants, [offer for offer, _ in offers], self._expertise, now, AGEING_SECONDS)
+            pairs = match(
+                applicants, [offer for offer, _ in offers], Expertise(self._effort_model.learner), now, AGEING_SECONDS
+            )
             if not pairs:
                 return
             for waiter, _ in pairs:
@@ -218,6 +230,9 @@ class Dispatcher:
             worker_id=WorkerId(request.worker_id),
             base_commit=desk.state.head if request.base_commit is None else request.base_commit,
             request_id=request.request_id,
+            forecast=self._effort_model.start_forecast(
+                desk.state, desk.state.subtasks[SubtaskId(offer.subtask_id)], request.worker_id
+            ),
         )
         try:
             await desk.command(claim)
@@ -268,7 +283,7 @@ class Dispatcher:
                     priority=subtask.plan.priority,
                     ready_at=subtask.ready_at or state.submitted_at,
                     effort_p50=subtask.plan.effort.p50,
-                    domains=self._domains_of(state, subtask),
+                    category=subtask.plan.effort.category,
                     holds=holds,
                     task_leases=live,
                     leases_left=None if leases_max is None else leases_max - live,
@@ -291,12 +306,6 @@ class Dispatcher:
             return priority, -subtask.plan.effort.p50, subtask.id
 
         return heapq.nsmallest(count, free, key=urgency)
-
-    def _domains_of(self, state: TaskState, subtask: SubtaskState) -> dict[str, float]:
-        if (known := self._domains.get(subtask.id)) is None:
-            tool = state.observations[-1].tool if state.observations else ""
-            known = self._domains[subtask.id] = domains_of(tool, dict.fromkeys(subtask.plan.scope.codes, 1))
-        return known
 
     # --- looking at trees ---
 
@@ -356,8 +365,6 @@ class Dispatcher:
             self._claimed[event.worker_id, body.request_id] = (desk.task_id, SubtaskId(event.stream_id))
             if len(self._claimed) > _REQUESTS_MAX:
                 self._claimed.pop(next(iter(self._claimed)))
-        if isinstance(body, e.SubtaskAccepted | e.SubtaskHeld | e.SubtaskSplit):
-            self._domains.pop(SubtaskId(event.stream_id), None)
         if isinstance(body, _WAKING):
             self.wake()
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from api.auth.principal import Principal
+from api.postmortem.document import Postmortem
 from api.schemas import (
     AnswerRequest,
     AnyMessage,
@@ -19,6 +20,7 @@ from api.schemas import (
     BlockerPage,
     ClaimReply,
     ClaimRequest,
+    EstimateView,
     EventPage,
     GatesRequest,
     HeartbeatReply,
@@ -37,7 +39,7 @@ from api.schemas import (
     WorkerRequest,
     WorkerView,
 )
-from projections.report import RunReport
+from domain.experience import Experience
 
 
 class Services(Protocol):
@@ -69,11 +71,26 @@ class Services(Protocol):
     async def task(self, task_id: str) -> TaskView:
         """Give a task as it stands."""
 
+    async def experience(self, repository: str) -> Experience:
+        """Give what the ledger's history says of work on a repository: how long it takes, what changes together."""
+
     async def progress(self, task_id: str) -> ProgressView:
         """Say how far the present phase is and when it will end."""
 
-    async def postmortem(self, task_id: str) -> RunReport:
-        """Say what a task cost, from its events."""
+    async def estimate(
+        self, task_id: str, *, without_worker: str = "", blocked_longer: float = 0.0, workers: int | None = None
+    ) -> EstimateView:
+        """Say when the present phase will be done, and why; or what if.
+
+        If a worker were lost, all open blockers stayed open for so many seconds more, or there were so many workers.
+        Raises `InvalidRequestError` where that makes no sense for the task.
+        """
+
+    async def postmortem(self, task_id: str) -> Postmortem:
+        """Say where a task's time went and what came of it, so far or in the end.
+
+        Raises `LifecycleError` where it was archived, and `LedgerError` where the read models are far behind.
+        """
 
     async def subtasks(
         self, task_id: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100

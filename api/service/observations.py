@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from domain.errors import LedgerError
 from domain.events import ProblemsObserved
+from domain.ids import TaskId
 from domain.problem import Problem
 from domain.readers.reading import read
 from domain.task_state import SubtaskState, TaskState
@@ -28,10 +29,14 @@ class Observations:
 
     async def store(self, state_id: str, data: bytes, problems: Sequence[Problem]) -> str:
         """Keep a tool's raw output in the ledger, and give its SHA-256."""
-        async with await connect(self._url, "artifacts") as connection:
-            artifact = await ArtifactStore(connection).store(state_id, data)  # type: ignore[arg-type]
+        artifact = await self.keep(TaskId(state_id), data)
         self._keep((state_id, artifact), problems)
         return artifact
+
+    async def keep(self, task_id: TaskId, data: bytes) -> str:
+        """Keep anything that an event of a task refers to, and give its SHA-256."""
+        async with await connect(self._url, "artifacts") as connection:
+            return await ArtifactStore(connection).store(task_id, data)
 
     async def latest(self, state: TaskState) -> Sequence[Problem]:
         """List the problems of the latest observation."""

@@ -93,6 +93,8 @@ class PhasePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     groups: tuple[Group, ...]
     plan: Plan
+    #: SHA-256 of what it rests on, as it is kept in the ledger.
+    inputs: str = ""
 
     def drafts(self, task_id: TaskId, phase: int, first: int) -> list[Draft]:
         """Give the events; subtasks are numbered from `first` on."""
@@ -101,6 +103,7 @@ class PhasePlan(msgspec.Struct, frozen=True, kw_only=True):
             groups=len(self.groups),
             files=len({path for group in self.groups for path in group.files}),
             largest=tuple(f"{len(group.problems)} x {group.cause}" for group in self.groups[:_LARGEST_GROUPS]),
+            inputs=self.inputs,
         )
         plan = self.plan
         decomposed = e.TaskDecomposed(
@@ -133,8 +136,12 @@ class PhasePlan(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def plan_phase(seen: Look, policy: Policy, experience: Experience) -> PhasePlan:
-    """Group and split what was seen. Takes seconds for hundreds of thousands of problems: not for the event loop."""
+def plan_phase(seen: Look, policy: Policy, experience: Experience, *, task_id: str = "") -> PhasePlan:
+    """Group and split what was seen; the same model makes the same plan.
+
+    `task_id` is empty where nothing is stored. Takes seconds for hundreds of thousands of problems: not for the event
+    loop.
+    """
     unsafe = policy.target == "fixable-unsafe"
     problems = seen.report.problems
     groups = PatternRecognizer().recognise(problems, list(seen.targeted), unsafe=unsafe).groups
@@ -143,7 +150,9 @@ def plan_phase(seen: Look, policy: Policy, experience: Experience) -> PhasePlan:
         worker=policy.worker_kind,
         workers=policy.workers,
         cores=policy.cores,
-        calibration=experience.calibration,
+        estimator=experience.estimator(
+            policy.worker_kind, task_id=task_id, project=seen.tree.repository, worker=policy.worker_name
+        ),
         time_budget_seconds=policy.time_budget_seconds,
         code_owners=seen.tree.code_owners,
     )

@@ -14,7 +14,6 @@ from api.streams.frames import view_of
 from domain.errors import InvalidRequestError, UnknownSubtaskError, UnknownTaskError
 from domain.ids import SubtaskId, TaskId
 from domain.task_state import SubtaskState, TaskStatus
-from eventstore.clock import Clock
 from eventstore.ledger import Ledger
 
 _TASKS: LiteralString = """
@@ -29,15 +28,14 @@ _TASKS: LiteralString = """
 class Queries:
     """Answers what does not change anything."""
 
-    def __init__(self, desks: Desks, ledger: Ledger, store: Store, clock: Clock) -> None:
+    def __init__(self, desks: Desks, ledger: Ledger, store: Store) -> None:
         self._desks = desks
         self._ledger = ledger
         self._store = store
-        self._clock = clock
 
     def task_view(self, desk: Desk) -> TaskView:
         """Show a desk's task."""
-        return task_view(desk.state, desk.position, self._clock.now())
+        return task_view(desk.state, desk.position)
 
     async def tasks(self, status: str | None, cursor: str | None, limit: int) -> TaskPage:
         """List tasks, newest first."""

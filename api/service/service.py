@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self
 
 from api.auth.principal import Principal
+from api.postmortem.document import Postmortem
 from api.schemas import (
     AnswerRequest,
     AnyMessage,
@@ -16,6 +16,7 @@ from api.schemas import (
     BlockerPage,
     ClaimReply,
     ClaimRequest,
+    EstimateView,
     EventPage,
     GatesRequest,
     HeartbeatReply,
@@ -40,33 +41,34 @@ from api.service.briefs import brief_of
 from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.dispatcher import Dispatcher
+from api.service.effort_model import REFRESH_SECONDS, EffortModel
+from api.service.estimates import Estimates
 from api.service.leases import Leases
 from api.service.messages import Messages
 from api.service.observations import Observations
 from api.service.policy import tool_of
+from api.service.postmortems import Postmortems
 from api.service.queries import Queries
 from api.service.store import Store
+from api.service.supposition import Supposition
 from api.service.tasks import Tasks
 from api.service.verdicts import Verdicts
 from api.service.views import blocker_view, progress_view
 from api.service.workers import Workers
 from api.streams.hub import EventHub
-from domain import events as e
-from domain.errors import NotYoursError, UnknownTaskError
-from domain.events import RecordedEvent
-from domain.expertise import Expertise, domains_of
-from domain.ids import SubtaskId, TaskId
+from domain.errors import NotYoursError
+from domain.experience import Experience
+from domain.ids import TaskId
 from domain.lease_clocks import LeaseTimes, deadline
 from domain.task_state import LIVE, SubtaskState, TaskState
 from eventstore.clock import Clock
 from eventstore.doorbell import Doorbell
 from eventstore.ledger import Ledger
-from eventstore.postgres.connection import connect
-from projections.expertise import measure_expertise
-from projections.report import RunReport, build_report
 
 #: How often leases are looked at, in seconds.
 SWEEP_SECONDS = 1.0
+#: How often estimates of ends may be made anew, in seconds.
+ESTIMATE_SECONDS = 1.0
 #: How often signs of life are written down, in seconds.
 SAVE_SECONDS = 1.0
 _FORGET_SECONDS = 600.0
@@ -96,14 +98,15 @@ class Service:
         self.desks = Desks(ledger, store, clock, only)
         self.workers = Workers(store)
         self.leases = Leases(self.desks, self.workers, store, clock, times)
-        self.expertise = Expertise()
-        self.dispatcher = Dispatcher(self.desks, self.leases, self.expertise, clock)
+        self.effort_model = EffortModel(url, clock)
+        self.dispatcher = Dispatcher(self.desks, self.leases, self.effort_model, clock)
         self._observations = Observations(url)
         self.messages = Messages(self.desks, self.workers, self.leases, self._observations, ledger, clock)
         self._verdicts = Verdicts(self.desks, self.workers, self._observations)
-        self.courses = Tasks(url, self.desks, self.dispatcher, self._observations, clock)
-        self._queries = Queries(self.desks, ledger, store, clock)
-        self.desks.listeners.append(self._learn)
+        self.courses = Tasks(url, self.desks, self.dispatcher, self._observations, self.effort_model, clock)
+        self.estimates = Estimates(self.desks, self.dispatcher, self.effort_model, clock)
+        self._queries = Queries(self.desks, ledger, store)
+        self._postmortems = Postmortems(url, ledger, clock)
 
     @classmethod
     @asynccontextmanager
@@ -123,8 +126,8 @@ class Service:
             # From here on nothing is missed: what was there before is read by the desks themselves.
             await stack.enter_async_context(service.hub.run())
             stack.callback(service.hub.subscribe(service.desks.take_in))
-            async with await connect(url, "history") as connection:
-                await measure_expertise(connection, service.expertise)
+            stack.callback(service.hub.subscribe(service.effort_model.hear))
+            await stack.enter_async_context(service.effort_model.follow(service.hub.position))
             if only is None:
                 await service.leases.pulse()
             await service.desks.open_all()
@@ -144,30 +147,20 @@ class Service:
             ("pulse", self.leases.pulse_seconds, self.leases.pulse),
             ("signs of life", SAVE_SECONDS, self.leases.save),
             ("forget idle workers", _FORGET_SECONDS, self._forget),
+            ("effort model", REFRESH_SECONDS, self.effort_model.refresh),
         ]
 
     @property
     def leader_jobs(self) -> list[Job]:
         """What one process has to do for all; a private service does it for its own task."""
-        return [("leases", SWEEP_SECONDS, self.leases.sweep)]
+        return [
+            ("leases", SWEEP_SECONDS, self.leases.sweep),
+            ("estimates", ESTIMATE_SECONDS, self.estimates.refresh),
+            ("keep effort model", REFRESH_SECONDS, self.effort_model.keep),
+        ]
 
     async def _forget(self) -> None:
         self.leases.forget_idle()
-
-    def _learn(self, desk: Desk, record: RecordedEvent) -> None:
-        """Measure workers by what becomes of their attempts."""
-        event = record.event
-        if not isinstance(event.body, e.SubtaskAccepted | e.SubtaskRejected | e.Failed) or event.worker_id is None:
-            return
-        state = desk.state
-        subtask = state.subtasks.get(SubtaskId(event.stream_id))
-        if subtask is None or not state.observations:
-            return
-        domains = domains_of(state.observations[-1].tool, dict.fromkeys(subtask.plan.scope.codes, 1))
-        if isinstance(event.body, e.SubtaskAccepted):
-            self.expertise.accepted(event.worker_id, domains, subtask.worked_seconds, subtask.plan.effort.p50)
-        else:
-            self.expertise.failed(event.worker_id, domains)
 
     # --- tasks ---
 
@@ -192,17 +185,26 @@ class Service:
         """Give a task; see `Services`."""
         return self._queries.task_view(await self.desks.get(TaskId(task_id)))
 
+    async def experience(self, repository: str) -> Experience:
+        """Give what the history says; see `Services`."""
+        return await self.courses.experience(repository)
+
     async def progress(self, task_id: str) -> ProgressView:
         """Say how far a task is; see `Services`."""
+        estimate = await self.estimates.of(TaskId(task_id))
         desk = await self.desks.get(TaskId(task_id))
-        return await asyncio.to_thread(progress_view, desk.state, self.clock.now())
+        return progress_view(desk.state, estimate)
 
-    async def postmortem(self, task_id: str) -> RunReport:
-        """Say what a task cost; see `Services`."""
-        recorded = await self.ledger.read_task(TaskId(task_id))
-        if not recorded:
-            raise UnknownTaskError(f"the ledger has no task {task_id!r}")
-        return await asyncio.to_thread(build_report, recorded, cores=os.cpu_count() or 1)
+    async def estimate(
+        self, task_id: str, *, without_worker: str = "", blocked_longer: float = 0.0, workers: int | None = None
+    ) -> EstimateView:
+        """Say when a task's phase will be done; see `Services`."""
+        supposed = Supposition(without_worker=without_worker, blocked_longer=blocked_longer, workers=workers)
+        return await self.estimates.of(TaskId(task_id), supposed)
+
+    async def postmortem(self, task_id: str) -> Postmortem:
+        """Say where a task's time went; see `Services`."""
+        return await self._postmortems.of(TaskId(task_id))
 
     async def subtasks(
         self, task_id: str, *, status: str | None = None, cursor: str | None = None, limit: int = 100

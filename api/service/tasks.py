@@ -14,6 +14,7 @@ from api.schemas import ObservationRequest, Policy, TaskRequest, Tree
 from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.dispatcher import Dispatcher
+from api.service.effort_model import EffortModel
 from api.service.observations import Observations
 from api.service.planning import Look, PhasePlan, completion, look, plan_phase, stall_reason, synthesis
 from api.service.policy import options_of, policy_of, tool_of
@@ -28,16 +29,16 @@ from domain.errors import (
     UnknownTaskError,
     VersionConflictError,
 )
-from domain.experience import Experience
+from domain.experience import Experience, experience_of
 from domain.ids import TaskId, new_task_id
 from domain.lifecycle import Draft, LoseWorker, Release, decide
+from domain.planning.inputs import inputs_of
 from domain.problem import Problem
 from domain.readiness import more_to_come
 from domain.task_state import LIVE, OVER, TaskState
 from eventstore.clock import Clock
 from eventstore.postgres.connection import connect
 from projections.co_change import co_change
-from projections.history import calibration
 
 #: Analyses at once: each keeps a processor busy and holds a report in memory.
 _ANALYSES_MAX = 2
@@ -49,12 +50,19 @@ class Tasks:
     """What is done with whole tasks."""
 
     def __init__(
-        self, url: str, desks: Desks, dispatcher: Dispatcher, observations: Observations, clock: Clock
+        self,
+        url: str,
+        desks: Desks,
+        dispatcher: Dispatcher,
+        observations: Observations,
+        effort_model: EffortModel,
+        clock: Clock,
     ) -> None:
         self._url = url
         self._desks = desks
         self._dispatcher = dispatcher
         self._observations = observations
+        self._effort_model = effort_model
         self._clock = clock
         self._analysing = asyncio.Semaphore(_ANALYSES_MAX)
         #: Told of each look that was taken in, and of the plan that was made of it.
@@ -82,7 +90,7 @@ class Tasks:
             seen = await asyncio.to_thread(look, report, request.format, request.tree, policy)
             artifact = await self._observations.store(task_id, report, seen.report.problems)
             drafts = [Draft(submitted, task_id), Draft(seen.observed(1, artifact), task_id)]
-            ending, plan = await self._plan(seen, policy, submitted)
+            ending, plan = await self._plan(task_id, seen, policy, submitted)
         if plan is None:
             drafts += [Draft(body, task_id) for body in (self._synthesis(submitted, drafts), *ending)]
         else:
@@ -116,23 +124,28 @@ class Tasks:
             return None
 
     async def _plan(
-        self, seen: Look, policy: Policy, submitted: e.TaskSubmitted
+        self, task_id: TaskId, seen: Look, policy: Policy, submitted: e.TaskSubmitted
     ) -> tuple[list[e.EventBody], PhasePlan | None]:
         """Plan a phase, or say how the task ends for want of work."""
         if not seen.targeted:
             return [completion(seen, policy)], None
-        plan = await asyncio.to_thread(plan_phase, seen, policy, await self._experience(policy, submitted))
+        experience = await self.experience(submitted.repository)
+        plan = await asyncio.to_thread(plan_phase, seen, policy, experience, task_id=task_id)
         if not plan.plan.subtasks:
             reason = f"none of the {len(seen.targeted)} problems that are left names a file"
             return [e.TaskStalled(reason=reason)], None
-        return [], plan
+        tree = seen.tree
+        inputs = inputs_of(tree.files, tree.imports, tree.code_owners, experience)
+        kept = await self._observations.keep(task_id, await asyncio.to_thread(inputs.encoded))
+        return [], msgspec.structs.replace(plan, inputs=kept)
 
-    async def _experience(self, policy: Policy, submitted: e.TaskSubmitted) -> Experience:
+    async def experience(self, repository: str) -> Experience:
+        """Give what the ledger's history says of work on a repository."""
         async with await connect(self._url, "history") as connection:
-            return Experience(
-                calibration=await calibration(connection, policy.worker_name, cpu_bound=policy.cores is not None),
-                co_change=await co_change(connection, submitted.repository),
-            )
+            together = await co_change(connection, repository)
+        # What is learnt while the plan is made must not change it half-way.
+        model = self._effort_model.snapshot
+        return await asyncio.to_thread(experience_of, model, together)
 
     @staticmethod
     def _synthesis(submitted: e.TaskSubmitted, drafts: Sequence[Draft]) -> e.TaskSynthesized:
@@ -189,7 +202,7 @@ class Tasks:
             reason = stall_reason(state, before, seen, policy.phases_max)
             if reason is not None:
                 return [e.TaskStalled(reason=reason)], None
-        return await self._plan(seen, policy, state.submitted)
+        return await self._plan(state.id, seen, policy, state.submitted)
 
     # --- its course ---
 

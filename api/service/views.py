@@ -8,6 +8,7 @@ from datetime import datetime
 from api.schemas import (
     AttemptView,
     BlockerView,
+    EstimateView,
     Lease,
     ProgressView,
     SubtaskView,
@@ -16,7 +17,7 @@ from api.schemas import (
 from api.service.policy import policy_of, tool_of
 from domain.progress import progress
 from domain.readiness import more_to_come
-from domain.task_state import LIVE, Blocker, SubtaskState, TaskState
+from domain.task_state import Blocker, SubtaskState, TaskState
 
 
 def awaits_observation(state: TaskState) -> bool:
@@ -29,7 +30,7 @@ def awaits_observation(state: TaskState) -> bool:
     )
 
 
-def task_view(state: TaskState, position: int, now: datetime) -> TaskView:
+def task_view(state: TaskState, position: int) -> TaskView:
     """Show a task."""
     seen = state.observations[-1] if state.observations else None
     plan = state.decompositions[-1] if state.decompositions else None
@@ -48,18 +49,16 @@ def task_view(state: TaskState, position: int, now: datetime) -> TaskView:
         problems=seen.problems if seen else 0,
         targeted=seen.targeted if seen else 0,
         subtasks=dict(sorted(counts.items())),
-        percent=progress(state, now, 0).percent if plan else 0.0,
+        percent=progress(state).percent if plan else 0.0,
         recommended_workers=plan.recommended_workers if plan else 0,
         strategy=plan.strategy if plan else "",
         awaits_observation=awaits_observation(state),
     )
 
 
-def progress_view(state: TaskState, now: datetime) -> ProgressView:
-    """Show how far a task's phase is, by as many workers as there are, or as are recommended while there is none."""
-    live = sum(subtask.status in LIVE for subtask in state.in_phase())
-    recommended = state.decompositions[-1].recommended_workers if state.decompositions else 1
-    measured = progress(state, now, live or recommended)
+def progress_view(state: TaskState, estimate: EstimateView) -> ProgressView:
+    """Show how far a task's phase is, and when it will end."""
+    measured = progress(state)
     return ProgressView(
         percent=measured.percent,
         accepted=measured.accepted,
@@ -67,8 +66,9 @@ def progress_view(state: TaskState, now: datetime) -> ProgressView:
         waiting=measured.waiting,
         held=measured.held,
         total=measured.total,
-        eta_p50_seconds=measured.eta.p50 if measured.eta else None,
-        eta_p80_seconds=measured.eta.p80 if measured.eta else None,
+        eta_p50_seconds=estimate.p50_seconds,
+        eta_p80_seconds=estimate.p80_seconds,
+        eta_p95_seconds=estimate.p95_seconds,
     )
 
 

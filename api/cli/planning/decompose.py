@@ -55,7 +55,7 @@ def decompose(
         patterns = PatternRecognizer().recognise(read.problems, wanted, unsafe=target == "fixable-unsafe")
         request = Request(
             strategy=strategy_named(strategy),
-            worker=_worker(worker),
+            worker=worker_kind_named(worker),
             workers=workers,
             workers_max=workers_max,
             code_owners=_code_owners(root or Path(), strategy),
@@ -70,7 +70,8 @@ def decompose(
                 out.print(table)
 
 
-def _worker(name: str) -> WorkerKind:
+def worker_kind_named(name: str) -> WorkerKind:
+    """Give the kind of worker of a name; raises `UsageError` where there is none."""
     for kind in WORKER_KINDS:
         if kind == name:
             return kind

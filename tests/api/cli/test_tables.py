@@ -23,7 +23,7 @@ def _report(**changes: object) -> RunReport:
         task_id="boto-7k3mq9xd", status="completed", reason="nothing is left", branch="pw/boto-7k3mq9xd",
         head="0123456789abcdef", before={"F401": 1200, "E711": 3}, after={"E711": 1}, accepted=2, rejected=0, lost=0,
         held=0, conflicts=0, phases=1, wall_seconds=4.0, worker_seconds=8.0, worker_cpu_seconds=6.0, gate_seconds=0.5,
-        speedup=2.0, speedup_basis="worker time over wall time", subtasks=(),
+        observations=2, speedup=2.0, speedup_basis="worker time over wall time", subtasks=(),
     )  # fmt: skip
     return RunReport(**(facts | changes))  # type: ignore[arg-type]
 

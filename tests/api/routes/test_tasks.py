@@ -136,6 +136,37 @@ async def test_a_task_has_parts(client: Client, task: Task, part: str) -> None:
     assert answer.status_code == 200
 
 
+async def test_an_estimate_says_when_and_why_and_what_if(client: Client, task: Task) -> None:
+    nobody = (await client.get(f"/v1/tasks/{task['id']}/estimate")).json()
+    assert (nobody["p50_seconds"], nobody["unknown"][:22]) == (None, "no worker is there to ")
+
+    supposed = (await client.get(f"/v1/tasks/{task['id']}/estimate", params={"workers": "2"})).json()
+    assert supposed["supposed"] == "2 workers from now on"
+    assert supposed["p50_seconds"] <= supposed["p80_seconds"] <= supposed["p95_seconds"]
+    assert {one["id"] for one in supposed["subtasks"]} <= {f"{task['id']}.{number}" for number in (1, 2, 3)}
+    assert supposed["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"workers": "-1"}, "workers"),
+        ({"workers": "2000"}, "workers"),
+        ({"blocked_longer": "-5"}, "blocked_longer"),
+        ({"wrong": "1"}, "wrong"),
+        ({"without_worker": "w9", "workers": "1"}, "w9"),
+        ({"blocked_longer": "60", "workers": "1"}, "blocked"),
+    ],
+)
+async def test_an_estimate_of_what_cannot_be_is_refused(
+    client: Client, task: Task, parameters: dict[str, str], told: str
+) -> None:
+    answer = await client.get(f"/v1/tasks/{task['id']}/estimate", params=parameters)
+
+    assert (answer.status_code, slug(answer)) == (400, "invalid-request")
+    assert told in answer.text
+
+
 @pytest.mark.parametrize("path", ["", "/progress", "/estimate", "/subtasks", "/blockers", "/events", "/postmortem"])
 async def test_an_unknown_task_is_not_found(client: Client, path: str) -> None:
     answer = await client.get(f"/v1/tasks/nobody-00000000{path}")

@@ -9,7 +9,7 @@ import pytest
 from api.auth.principal import Principal
 from api.schemas import ClaimRequest, Lease
 from domain.errors import NotYoursError
-from domain.expertise import domains_of
+from domain.estimation.features import Completion, Features
 from tests.api.service.conftest import ADMIN, FOREVER, Opening, Service, SetClock, Worker, submit, submit_tree
 
 
@@ -157,10 +157,9 @@ async def test_a_worker_may_ask_for_the_work_of_one_task_or_repository(service: 
 
 
 async def test_work_goes_to_who_has_shown_to_be_good_at_it(service: Service) -> None:
-    domains = domains_of("flake8", {"F401": 1})
-    for _ in range(6):
-        service.expertise.accepted("quick", domains, 10.0, 100.0)
-        service.expertise.accepted("slow", domains, 100.0, 10.0)
+    for worker, seconds in [("quick", 10.0), ("slow", 1000.0)] * 6:
+        features = Features(category="agent local imports", worker=worker)
+        service.effort_model.learner.learn(Completion(position=0, features=features, seconds=seconds))
     slow = asyncio.create_task(Worker(service, "slow").claim(wait_seconds=FOREVER))
     await _until(lambda: service.dispatcher.waiting == 1)
     quick = asyncio.create_task(Worker(service, "quick").claim(wait_seconds=FOREVER))

@@ -39,6 +39,7 @@ KINDS: dict[type[e.ParallelWorkersError], Kind] = {
     e.UnknownTaskError: Kind(404, "unknown-task", "There is no such task"),
     e.UnknownSubtaskError: Kind(404, "unknown-subtask", "There is no such subtask, blocker or worker"),
     e.UnknownWebhookError: Kind(404, "unknown-webhook", "There is no such webhook"),
+    e.UnknownModelError: Kind(404, "unknown-model", "There is no such effort model"),
     e.UnknownProjectionError: Kind(404, "unknown-projection", "There is no such read model"),
     e.UnauthenticatedError: Kind(401, "unauthenticated", "A valid key is needed"),
     e.ForbiddenError: Kind(403, "forbidden", "The caller may not do this"),

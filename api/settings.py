@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_burst: Annotated[int, Meta(ge=1)] = 4000
     #: A worker of which nothing is heard for so long has lost its lease; it is asked for four signs of life in that.
     lease_seconds: Annotated[float, Meta(ge=0.1, le=86_400.0)] = LeaseTimes().silence
+    #: Subtasks that a worker may hold at once; None: no limit.
+    worker_leases_max: Annotated[int, Meta(ge=1)] | None = None
     #: Whether this process, when it leads, has the read models kept up to date, by a process beside it.
     read_models: bool = True
     #: Readers of event streams at once.

@@ -358,7 +358,7 @@ MUTANTS = (
     Mutant(
         "what a worker has said before is decided again",
         _DESK,
-        "        return self._said.get(stream, {}).get(message_id)",
+        "        return self._said.get(stream, {}).get(message_id.int)",
         "        return None",
         [_MESSAGE_TESTS],
     ),

@@ -27,7 +27,7 @@ from projections.rebuild import clean_up
 from projections.runner import Runner
 
 #: How often it says how far the read models are behind.
-REPORT_SECONDS = 2.0
+REPORT_SECONDS = 5.0
 
 #: Whoever answers requests comes first.
 _NICENESS = 5

@@ -77,7 +77,9 @@ async def open_server(
         needs_key = await authenticator.any_key_exists()
         _check_open(settings, needs_key=needs_key)
         listener = stack.enter_context(listening(settings))
-        service = await stack.enter_async_context(Service.open(url, clock, times=settings.lease_times))
+        service = await stack.enter_async_context(
+            Service.open(url, clock, times=settings.lease_times, worker_leases_max=settings.worker_leases_max)
+        )
         private = settings.on_loopback if settings.webhooks_to_private is None else settings.webhooks_to_private
         webhooks = await stack.enter_async_context(
             open_webhooks(url, service.hub, clock, metrics, private_targets=private)

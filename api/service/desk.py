@@ -39,6 +39,8 @@ from eventstore.ledger import Ledger
 
 #: Requests that are decided together at most.
 _BATCH_MAX = 1000
+#: Fewer are not parted.
+_BATCH_MIN = 16
 #: How often other processes may be faster before a request is given up.
 _RACES_MAX = 100
 
@@ -239,10 +241,16 @@ class Desk:
         )
 
     async def _flush(self) -> None:
+        answered = 0
         try:
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+                # Half of those that have come, or come back with their next: the ledger stores them while the others
+                # are answered. All at once, each would wait for the other all the time.
+                half = (len(self._queue) + answered + 1) // 2
+                size = min(len(self._queue), max(half, _BATCH_MIN), _BATCH_MAX)
+                batch = [self._queue.popleft() for _ in range(size)]
                 await self._carry_out(batch)
+                answered = size
         finally:
             self._flushing = None
 

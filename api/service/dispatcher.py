@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import heapq
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -72,8 +73,17 @@ class _Look:
 class Dispatcher:
     """Hands out the work of this process's desks."""
 
-    def __init__(self, desks: Desks, leases: Leases, effort_model: EffortModel, clock: Clock) -> None:
+    def __init__(
+        self,
+        desks: Desks,
+        leases: Leases,
+        effort_model: EffortModel,
+        clock: Clock,
+        *,
+        worker_leases_max: int | None = None,
+    ) -> None:
         self._desks = desks
+        self._worker_leases_max = worker_leases_max
         self._leases = leases
         self._effort_model = effort_model
         self._clock = clock
@@ -206,7 +216,7 @@ class Dispatcher:
         while waiting := [
             waiter for waiter in self._waiters.values() if not waiter.claiming and not waiter.reply.done()
         ]:
-            waiting = self._hand_out_looks(waiting)
+            waiting = self._hand_out_looks(self._without_full(waiting))
             offers = self._offers(len(waiting))
             applicants = [self._applicant(waiter) for waiter in waiting]
             now = self._clock.now()
@@ -257,6 +267,20 @@ class Dispatcher:
         else:
             waiter.reply.set_result(lease)
         return True
+
+    def _without_full(self, waiting: list[_Waiter]) -> list[_Waiter]:
+        """Leave out workers that hold as much as they may: they wait until they have done something."""
+        if self._worker_leases_max is None:
+            return waiting
+        held = Counter[str](
+            subtask.worker_id or "" for desk in self._desks.served() for subtask in desk.live.values()
+        )
+        free = []
+        for waiter in waiting:
+            held[waiter.request.worker_id] += 1
+            if held[waiter.request.worker_id] <= self._worker_leases_max:
+                free.append(waiter)
+        return free
 
     def _applicant(self, waiter: _Waiter) -> Applicant:
         request = waiter.request

@@ -1,7 +1,8 @@
 """The estimates of when tasks will be done: made in a thread, kept for a moment, and written down at times.
 
 A simulation of a large task takes up to a second of a processor. One is made at a time, an estimate that is asked for
-again is the same one until ten times its cost have passed, and what is made unasked may take a tenth of a processor.
+again is the same one until ten times its cost have passed, and what is made unasked may take three per cent of a
+processor.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _GOOD_SECONDS, _GOOD_UNCHANGED_SECONDS, _GOOD_COSTS = 1.0, 10.0, 10.0
 #: Tasks whose estimates are kept: an estimate of a large task is some hundred kilobytes.
 _KEPT_MAX = 256
 #: Share of a processor for estimates that nobody has asked for, and how much of it may be saved up, in seconds.
-_SHARE, _SAVED_MAX = 0.1, 2.0
+_SHARE, _SAVED_MAX = 0.03, 2.0
 
 
 class _Kept(NamedTuple):

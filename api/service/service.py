@@ -90,6 +90,7 @@ class Service:
         *,
         only: TaskId | None,
         times: LeaseTimes,
+        worker_leases_max: int | None,
     ) -> None:
         self.hub = hub
         self.clock = clock
@@ -99,7 +100,9 @@ class Service:
         self.workers = Workers(store)
         self.leases = Leases(self.desks, self.workers, store, clock, times)
         self.effort_model = EffortModel(url, clock)
-        self.dispatcher = Dispatcher(self.desks, self.leases, self.effort_model, clock)
+        self.dispatcher = Dispatcher(
+            self.desks, self.leases, self.effort_model, clock, worker_leases_max=worker_leases_max
+        )
         self._observations = Observations(url)
         self.messages = Messages(self.desks, self.workers, self.leases, self._observations, ledger, clock)
         self._verdicts = Verdicts(self.desks, self.workers, self._observations)
@@ -111,18 +114,34 @@ class Service:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, clock: Clock, *, only: TaskId | None = None, times: LeaseTimes | None = None
+        cls,
+        url: str,
+        clock: Clock,
+        *,
+        only: TaskId | None = None,
+        times: LeaseTimes | None = None,
+        worker_leases_max: int | None = None,
     ) -> AsyncIterator[Self]:
         """Connect, take up the tasks that are under way, and hand out work until the end of the block.
 
-        `jobs` and `leader_jobs` have to be run by somebody. Raises `LedgerError` where the database is out of reach.
+        No worker holds more than `worker_leases_max` subtasks at once. `jobs` and `leader_jobs` have to be run by
+        somebody. Raises `LedgerError` where the database is out of reach.
         """
         async with AsyncExitStack() as stack:
             ledger = await stack.enter_async_context(Ledger.open(url, clock))
             store = await stack.enter_async_context(Store(url))
             doorbell = await stack.enter_async_context(Doorbell(url))
             hub = EventHub(url, doorbell)
-            service = cls(url, ledger, store, clock, hub, only=only, times=times or LeaseTimes())
+            service = cls(
+                url,
+                ledger,
+                store,
+                clock,
+                hub,
+                only=only,
+                times=times or LeaseTimes(),
+                worker_leases_max=worker_leases_max,
+            )
             # From here on nothing is missed: what was there before is read by the desks themselves.
             await stack.enter_async_context(service.hub.run())
             stack.callback(service.hub.subscribe(service.desks.take_in))

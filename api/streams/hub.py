@@ -26,7 +26,7 @@ from api.streams.ring import Ring
 from domain.errors import OverloadedError
 from domain.events import RecordedEvent
 from eventstore.doorbell import Doorbell
-from eventstore.feed import Batch, Feed
+from eventstore.feed import POLL_SECONDS, Batch, Feed
 
 #: Proxies and clients give up a line on which nothing comes for some half a minute.
 HEARTBEAT_SECONDS = 15.0
@@ -37,6 +37,8 @@ _CATCHING_UP_MAX = 8
 #: Events from before the start, for readers that were connected to the process before this one.
 _WARM_EVENTS = 1000
 _RETRY_SECONDS = 5.0
+#: Where a doorbell says when to look at the ledger, looking by oneself is for the case that it is deaf.
+_POLL_SECONDS = 2.0
 #: What comes within so long after a look at the ledger is read together with the next: a look costs as much as it
 #: takes to give twenty events on.
 _GATHER_SECONDS = 0.02
@@ -64,7 +66,7 @@ class EventHub:
         #: Streams at once.
         self.readers_max = readers_max
         self._url = url
-        self._feed = Feed(url, doorbell)
+        self._feed = Feed(url, doorbell, poll_seconds=_POLL_SECONDS if doorbell else POLL_SECONDS)
         self._heartbeat_seconds = heartbeat_seconds
         self._position = 0
         self._ring = Ring(0)

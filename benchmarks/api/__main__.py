@@ -3,8 +3,8 @@
     python benchmarks/api [--quick] [--rounds 3]
 
 Everything is on this machine: an embedded Postgres in a temporary folder with the settings that users get, the server
-in a process of its own, and the clients in this one, so that the three share the processors. Ratios are of medians
-over rounds in which we and the peer take turns.
+in a process of its own, and the clients in this one, so that the three share the processors. Read models are turned
+off: one more process keeps them. Ratios are of medians over rounds in which we and the peer take turns.
 """
 
 from __future__ import annotations

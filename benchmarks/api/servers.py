@@ -46,7 +46,7 @@ async def _post_nowhere(_: Service, messages: Sequence[AnyMessage], principal: P
 
 
 async def _serve(url: str) -> None:
-    settings = Settings(port=0, requests_per_second=0.0)
+    settings = Settings(port=0, requests_per_second=0.0, read_models=False)
     collect_rarely()
     async with assembling.open_server(url, settings, SystemClock()) as server:
         print(server.address.rpartition(":")[2], flush=True)

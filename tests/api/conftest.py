@@ -75,6 +75,7 @@ class Bench:
             "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}",
             "PW_DATABASE_URL": url,
             "PW_DATA_DIR": str(self.data),
+            "PW_READ_MODELS": "false",
             "BENCH": str(folder),
         }
         self.started: list[subprocess.Popen[str]] = []

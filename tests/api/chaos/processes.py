@@ -112,6 +112,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+#: Read models have a process and tests of their own.
+_SETTINGS = {"PW_REQUESTS_PER_SECOND": "0", "PW_READ_MODELS": "false"}
+
+
 class Processes:
     """What one test has started; what is left of it at the end is killed."""
 
@@ -121,9 +125,11 @@ class Processes:
         self._nursery = nursery
         self._started: list[Pw] = []
 
-    async def serve(self, name: str = "a", *, lease_seconds: float = 60.0, url: str | None = None) -> Pw:
+    async def serve(
+        self, name: str = "a", *, lease_seconds: float = 60.0, url: str | None = None, **settings: str
+    ) -> Pw:
         """Start `pw serve` on the socket `NAME.sock` of the folder, and wait until it can be reached."""
-        settings = {"PW_LEASE_SECONDS": str(lease_seconds), "PW_REQUESTS_PER_SECOND": "0"}
+        settings = {"PW_LEASE_SECONDS": str(lease_seconds), **_SETTINGS, **settings}
         arguments = ["serve", "--uds", str(self.socket(name)), "--database-url", url or self.url]
         server = self.start(f"server-{name}", arguments, settings)
         await server.until_said(r"(serving at) ")
@@ -132,7 +138,7 @@ class Processes:
     async def serve_tcp(self, name: str) -> tuple[Pw, str]:
         """Start `pw serve` on a port of loopback, and give its address as well."""
         arguments = ["serve", "--port", "0", "--database-url", self.url]
-        server = self.start(f"server-{name}", arguments, {"PW_REQUESTS_PER_SECOND": "0"})
+        server = self.start(f"server-{name}", arguments, _SETTINGS)
         return server, await server.until_said(r"serving at (\S+)")
 
     async def until_metric(self, server: str, metric: str, value: float) -> None:

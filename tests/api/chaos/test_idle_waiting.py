@@ -41,7 +41,7 @@ async def count(observer: psycopg.AsyncConnection) -> tuple[int, float]:
 
 
 async def test_a_thousand_waiting_claims_cost_fewer_than_five_statements_a_second(processes: Processes) -> None:
-    await processes.serve()
+    await processes.serve(PW_READ_MODELS="true")
     writers = [await wait_for_work(processes, number) for number in range(AGENTS)]
     await processes.until_metric("a", "pw_claims_waiting", float(AGENTS))
     async with await psycopg.AsyncConnection.connect(processes.url, autocommit=True) as observer:

@@ -58,7 +58,8 @@ Serve = Callable[..., Served]
 @pytest.fixture
 def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PW_", "OTEL_"))}
-    return kept | {"PW_DATABASE_URL": database_url, "PW_DATA_DIR": str(tmp_path / "data")}
+    own = {"PW_DATABASE_URL": database_url, "PW_DATA_DIR": str(tmp_path / "data"), "PW_READ_MODELS": "false"}
+    return kept | own
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def follower_of(served: Served) -> psutil.Process:
 def test_the_process_of_the_read_models_ends_with_the_server_whatever_ends_that(
     serve: Serve, number: signal.Signals
 ) -> None:
-    served = serve()
+    served = serve(PW_READ_MODELS="true")
     follower = follower_of(served)
     served.stop(number)
     gone, _ = psutil.wait_procs([follower], timeout=_SECONDS_MAX)
@@ -146,7 +147,7 @@ def test_the_process_of_the_read_models_ends_with_the_server_whatever_ends_that(
 
 
 def test_read_models_can_be_left_alone(serve: Serve) -> None:
-    served = serve(PW_READ_MODELS="false")
+    served = serve()
     while "pw_leader 1.0" not in served.client.get("/metrics").text:
         time.sleep(0.1)
     assert psutil.Process(served.process.pid).children() == []

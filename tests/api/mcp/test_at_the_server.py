@@ -48,7 +48,7 @@ def served(database_url):
         clock = SystemClock()
         async with Keys.open(database_url, clock) as keys:
             tokens = {name: (await keys.create(name, name.partition("-")[0]))[1] for name in names}
-        async with open_server(database_url, Settings(port=0), clock) as running:
+        async with open_server(database_url, Settings(port=0, read_models=False), clock) as running:
             yield Server(running.address, tokens)
 
     return open_it

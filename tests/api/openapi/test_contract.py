@@ -54,7 +54,7 @@ _REPEATABLE = settings(
 
 async def test_every_route_answers_as_it_is_described(database_url: str) -> None:
     async with (
-        open_server(database_url, Settings(port=0), SystemClock()) as running,
+        open_server(database_url, Settings(port=0, read_models=False), SystemClock()) as running,
         httpx.AsyncClient(base_url=running.address) as client,
     ):
         task = (await client.post("/v1/tasks?format=flake8&strategy=file&workers=2", content=REPORT)).json()["id"]

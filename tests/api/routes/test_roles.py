@@ -75,7 +75,7 @@ async def server(database_url: str) -> AsyncIterator[tuple[httpx.AsyncClient, Ke
     async with Keys.open(database_url, clock) as keys:
         await keys.create("somebody", "admin")
         async with (
-            open_server(database_url, Settings(port=0), clock) as running,
+            open_server(database_url, Settings(port=0, read_models=False), clock) as running,
             httpx.AsyncClient(base_url=running.address, timeout=30) as client,
         ):
             yield client, keys

@@ -64,8 +64,8 @@ def open_service(database_url: str, clock: SetClock) -> Opening:
     """Open a service on the test's ledger, as one more process would."""
 
     @asynccontextmanager
-    async def opening(only: TaskId | None = None) -> AsyncIterator[Service]:
-        async with Service.open(database_url, clock, only=only) as service:
+    async def opening(only: TaskId | None = None, **options: Any) -> AsyncIterator[Service]:
+        async with Service.open(database_url, clock, only=only, **options) as service:
             yield service
 
     return opening

@@ -131,6 +131,21 @@ async def test_a_task_has_no_more_leases_than_its_policy_allows(service: Service
     assert [reply is not None for reply in replies] == [True, True, False, False]
 
 
+async def test_a_worker_that_holds_as_much_as_it_may_waits_until_it_has_done_something(open_service: Opening) -> None:
+    async with open_service(worker_leases_max=2) as service:
+        await submit(service, files=4)
+        greedy = [Worker(service, "greedy") for _ in range(3)]
+
+        replies = [await worker.claim() for worker in greedy]
+        other = await Worker(service, "other").claim()
+
+        assert [reply is not None for reply in [*replies, other]] == [True, True, False, True]
+        waiting = asyncio.create_task(greedy[2].claim(wait_seconds=FOREVER))
+        await greedy[0].start()
+        await greedy[0].complete()
+        assert await waiting is not None
+
+
 async def test_two_processes_together_give_a_task_no_more_leases_either(open_service: Opening) -> None:
     async with open_service() as one, open_service() as two:
         task = await submit(one, files=8, leases_max=3)

@@ -53,7 +53,8 @@ async def test_with_workers_it_says_when_and_why(service: Service) -> None:
     assert (view.p50_at - view.made_at).total_seconds() == pytest.approx(known(view))
     assert view.p50_seconds <= (view.p80_seconds or 0.0) <= (view.p95_seconds or 0.0)
     assert view.reasons[0] == "4 subtasks are open, 1 of them under way, on 1 worker"
-    assert sum(one.critical for one in view.subtasks) == pytest.approx(4.0, abs=0.1)
+    # All but: what is lost is begun anew, and not all of it counts.
+    assert sum(one.critical for one in view.subtasks) == pytest.approx(4.0, abs=0.4)
     assert len(view.model) == 64
     assert view.position == service.desks.served()[0].position
 

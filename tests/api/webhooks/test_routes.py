@@ -33,7 +33,7 @@ async def address(database_url: str) -> AsyncIterator[str]:
     over = asyncio.Event()
 
     async def run() -> None:
-        async with open_server(database_url, Settings(port=0), SystemClock()) as server:
+        async with open_server(database_url, Settings(port=0, read_models=False), SystemClock()) as server:
             found.set_result(server.address)
             await over.wait()
 

@@ -8,8 +8,8 @@ One subtask after the other is given out, the most urgent first:
 3. the longest effort, so that no long subtask is begun last (LPT, Graham 1969);
 4. who has been ready longest, and the name.
 
-It goes to the worker with the best measured expertise for its kind of work; among equals to who has waited
-longest. What no waiting worker may take, and what shares a held file with what was just given out, is passed over.
+It goes to the worker with the best measured expertise for its kind of work, of those that have waited longest; among
+equals to who has waited longest. What no waiting worker may take, and what shares a held file with what was just given out, is passed over.
 
 The order is not the best matching: that would make an urgent subtask wait for a better worker.
 """
@@ -23,6 +23,10 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
+
+#: Workers whose skills are compared for a subtask: of more, those that have waited longest. A thousand may wait, and
+#: each skill takes some microseconds.
+_COMPARED_MAX = 100
 
 
 class Skills(Protocol):
@@ -161,8 +165,8 @@ class _Bench:
         for place, index in enumerate(self._indices):
             applicant = waiting[index]
             self._pools.setdefault((applicant.task_id, applicant.repository), []).append(place)
-        #: By kind of work and repository, as far as was asked for: each one's skill, by place; none where all are 0.
-        self._skills: dict[tuple[str, str], list[float]] = {}
+        #: By kind of work and repository: skills by place, as far as was asked for.
+        self._skills: dict[tuple[str, str], dict[int, float]] = {}
         self.size = len(waiting)
 
     def take_for(self, offer: Offer) -> int | None:
@@ -173,19 +177,21 @@ class _Bench:
         pools = [pool for key in filters if (pool := self._pools.get(key))]
         if not pools:
             return None
-        known = self._skills_at(offer)
         # Of equal skills, the first in the order of waiting.
-        _, place, pool = min((*_best(pool, known), pool) for pool in pools)
+        _, place, pool = min((*self._best(pool[:_COMPARED_MAX], offer), pool) for pool in pools)
         pool.remove(place)
         self.size -= 1
         return self._indices[place]
 
-    def _skills_at(self, offer: Offer) -> list[float]:
+    def _best(self, places: Sequence[int], offer: Offer) -> tuple[float, int]:
+        """Give minus the best skill of some workers, and the first place that has it."""
         key = (offer.category, offer.repository)
-        if key not in self._skills:
-            skills = [self._expertise.skill(worker, *key) for worker in self._workers]
-            self._skills[key] = skills if any(skills) else []
-        return self._skills[key]
+        skills = self._skills.setdefault(key, {})
+        for place in places:
+            if place not in skills:
+                skills[place] = self._expertise.skill(self._workers[place], *key)
+        best = max(places, key=skills.__getitem__)
+        return -skills[best], best
 
 
 def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str]:
@@ -196,13 +202,3 @@ def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str]:
         applicant.task_id or "",
         applicant.repository or "",
     )
-
-
-def _best(pool: Sequence[int], skills: Sequence[float]) -> tuple[float, int]:
-    """Give minus the best skill in a pool, and the first place that has it."""
-    if not skills:
-        return 0.0, pool[0]
-    # Whole lists at a time: a call for each pair of worker and offer would be most of the cost of a match.
-    scores = [skills[place] for place in pool]
-    best = max(scores)
-    return -best, pool[scores.index(best)]

@@ -9,8 +9,8 @@ One subtask after the other is given out, the most urgent first:
 4. who has been ready longest, and the name.
 
 It goes to the worker with the best measured expertise for its kind of work, of those that have waited longest; among
-equals to who has waited longest. What no waiting worker may take, and what shares a held file with what was just given
-out, is passed over.
+equals to who has waited longest. What no waiting worker may take, and what shares a held file with what was just
+given out, is passed over.
 
 The order is not the best matching: that would make an urgent subtask wait for a better worker.
 """

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from domain.estimation.whole import Whole
 
 _SUBTASKS_MAX = 30
+#: Reasons that are told.
+_REASONS_MAX = 5
 
 
 class EstimatedSubtask(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +176,7 @@ def _estimated(
 
 def _told(estimated: Estimated) -> Iterator[RenderableType]:
     yield _subtasks(estimated)
+    yield from _reasons(estimated)
     if (whole := estimated.whole) is not None:
         yield _whole(whole)
         yield Text(f"recommended workers: {estimated.recommended_workers} ({estimated.recommendation})")
@@ -185,24 +188,30 @@ def _told(estimated: Estimated) -> Iterator[RenderableType]:
 def _subtasks(estimated: Estimated) -> Table:
     table = make_table(
         f"{len(estimated.subtasks):,} subtask{'s' if len(estimated.subtasks) != 1 else ''}",
-        *("#", "what", "files", "problems", "P50", "P80", "P95", "why"),
+        *("#", "what", "files", "problems", "P50", "P80", "P95"),
         right=("#", "files", "problems", "P50", "P80", "P95"),
-        prose="why",
+        prose="what",
     )
     for number, subtask in enumerate(estimated.subtasks[:_SUBTASKS_MAX], 1):
         effort = subtask.effort
         table.add_row(
             f"{number}",
-            Text(subtask.title[:40]),
+            Text(subtask.title),
             f"{subtask.files:,}",
             f"{subtask.problems:,}",
             *(span(seconds) for seconds in (effort.p50, effort.p80, effort.p95)),
-            # Quantiles have columns of their own, and how good forecasts are is said once, below.
-            Text(effort.basis.partition(" -> ")[0]),
         )
     if len(estimated.subtasks) > _SUBTASKS_MAX:
         table.add_row("...", f"and {len(estimated.subtasks) - _SUBTASKS_MAX:,} more")
     return table
+
+
+def _reasons(estimated: Estimated) -> Iterator[Text]:
+    """Say why the first are what they are; the quantiles and how good forecasts are stand elsewhere."""
+    for number, subtask in enumerate(estimated.subtasks[:_REASONS_MAX], 1):
+        yield Text(f"#{number}: {subtask.effort.basis.partition(' -> ')[0]}", style="dim")
+    if len(estimated.subtasks) > _REASONS_MAX:
+        yield Text("more reasons: -o json", style="dim")
 
 
 def _whole(whole: Whole) -> Table:

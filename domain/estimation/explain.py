@@ -72,4 +72,5 @@ def _measures(features: Features) -> str:
 
 
 def _times(micro: int) -> str:
-    return f"{math.exp(micro / MICRO):.2g}"
+    times = math.exp(micro / MICRO)
+    return f"{times:,.0f}" if times >= 10.0 else f"{times:.2g}"

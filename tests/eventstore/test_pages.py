@@ -57,7 +57,7 @@ async def test_pages_that_are_read_ahead_leave_nothing_out_where_positions_are_m
     assert max(len(batch.events) for batch in batches) == LIMIT
 
 
-async def test_two_connections_read_while_there_is_much_and_one_waits(
+async def test_three_connections_read_while_there_is_much_and_one_waits(
     database_url: str, connect: Connect, ledger: Ledger, new_event: NewEvent
 ) -> None:
     observer = await connect()
@@ -65,7 +65,7 @@ async def test_two_connections_read_while_there_is_much_and_one_waits(
     feed = Feed(database_url, poll_seconds=0.01)
     async with aclosing(feed.batches(batch_events_max=LIMIT)) as batches:
         assert positions(await anext(batches)) == [1, 2, 3]
-        assert await count_of_feeds(observer) == 2
+        assert await count_of_feeds(observer) == 3
         for _ in range(3):
             await anext(batches)
         waiting = asyncio.ensure_future(anext(batches))

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.console import one_line_errors, out, print_json
-from api.cli.options import DatabaseUrl, Output, OutputFormat, strategy_named
-from api.cli.planning.decompose import worker_kind_named
+from api.cli.options import DatabaseUrl, Output, OutputFormat, StrategyName, strategy_named
 from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
+from api.cli.planning.splitting import WorkerName, Workers, code_owners_for, worker_kind_named
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
 from api.cli.tables import make_table, span
 from domain.analysis.co_change import CoChange
@@ -30,7 +30,7 @@ from domain.experience import Experience, experience_of
 from domain.expertise import Expertise
 from domain.plan import Effort, Plan
 from domain.planning.decompose import decompose as make_plan
-from domain.planning.request import STRATEGIES, Request
+from domain.planning.request import Request
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 
@@ -78,14 +78,12 @@ def estimate(
     code: Code = None,
     include: Include = None,
     exclude: Exclude = None,
-    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
-    worker: Annotated[str, typer.Option(help="Who will work: agent (thinks) or script (a program here).")] = "agent",
+    strategy: StrategyName = "auto",
+    worker: WorkerName = "agent",
     by: Annotated[
         str, typer.Option("--by", metavar="NAME", help="Whose experience counts: a worker, or a program of pw run.")
     ] = "",
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", min=1, max=256, help="How many; default: as recommended.")
-    ] = None,
+    workers: Workers = None,
     output: OutputFormat = Output.table,
     database_url: DatabaseUrl = None,
 ) -> None:
@@ -105,9 +103,13 @@ def estimate(
         project = _repository(root or Path())
         estimator = experience.estimator(kind, task_id="", project=project, worker=by)
         request = Request(
-            strategy=strategy_named(strategy), worker=kind, workers=workers, estimator=estimator,
+            strategy=strategy_named(strategy),
+            worker=kind,
+            workers=workers,
+            estimator=estimator,
+            code_owners=code_owners_for(root or Path(), strategy),
             excluded_files=tuple(exclude or ()),
-        )  # fmt: skip
+        )
         plan = make_plan(read.problems, groups, request)
         estimated = _estimated(plan, request, experience, model, project, by)
     if output is Output.json:

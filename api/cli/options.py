@@ -28,6 +28,7 @@ ServerUrl = Annotated[
     typer.Option("--server", envvar="PW_SERVER", help="A service: http://HOST:PORT, https://HOST or unix:/PATH."),
 ]
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")]
+StrategyName = Annotated[str, typer.Option("--strategy", help=f"How to split: {', '.join(STRATEGIES)}.")]
 
 
 def strategy_named(name: str) -> Strategy:

@@ -14,14 +14,13 @@ import typer
 from api.cli.console import err, one_line_errors, out, print_json
 from api.cli.live import LiveView
 from api.cli.narrator import Narrator
-from api.cli.options import DatabaseUrl, Output, OutputFormat, strategy_named
+from api.cli.options import DatabaseUrl, Output, OutputFormat, StrategyName, strategy_named
 from api.cli.tables import codes_table, report_table
 from api.runner.look import GivenReport
 from api.runner.options import RunOptions
 from api.runner.tool import Tool, command_tool, preset_tool, tool_that_made
 from api.runner.workers import PRESETS, RUFF_FIX, WorkerSpec, worker_from
 from domain.errors import LedgerError, ReportError, UsageError
-from domain.planning.request import STRATEGIES
 from domain.readers.reading import FORMATS, read
 from eventstore.clock import SystemClock
 from eventstore.postgres.database import open_database
@@ -56,7 +55,7 @@ def run(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Workers at once; default: as recommended.")
     ] = None,
-    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
+    strategy: StrategyName = "auto",
     gate: Annotated[
         list[str] | None, typer.Option(help="A check that work must pass, without a shell; may be repeated.")
     ] = None,

@@ -10,13 +10,12 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from api.cli.console import one_line_errors, out, print_json
-from api.cli.options import Output, OutputFormat, ServerUrl, address_of, strategy_named
+from api.cli.options import Output, OutputFormat, ServerUrl, StrategyName, address_of, strategy_named
 from api.client.address import Address
 from api.runner.look import GivenReport
 from api.runner.tool import Tool, command_tool, preset_tool, tool_that_made
 from api.schemas import Policy, TaskRequest, TaskView
 from domain.errors import RepositoryError, UsageError
-from domain.planning.request import STRATEGIES
 from domain.readers.reading import FORMATS, read
 
 _Target = Literal["all", "fixable", "fixable-unsafe"]
@@ -37,7 +36,7 @@ def submit(
         str | None, typer.Option(help="A command of yours that looks again; {files} stands for the paths.")
     ] = None,
     name: Annotated[str, typer.Option(help="What the task's name begins with; default: the repository's.")] = "",
-    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
+    strategy: StrategyName = "auto",
     workers: Annotated[int | None, typer.Option(min=1, max=1024, help="Workers to plan for.")] = None,
     target: Annotated[str, typer.Option(help=f"Which problems are to go: {', '.join(get_args(_Target))}.")] = "all",
     gate: Annotated[

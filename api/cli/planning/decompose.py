@@ -9,21 +9,20 @@ from typing import Annotated
 import typer
 
 from api.cli.console import one_line_errors, out, print_json
-from api.cli.options import Output, OutputFormat, strategy_named
+from api.cli.options import Output, OutputFormat, StrategyName, strategy_named
 from api.cli.planning.given import Format, Pattern, ReportFile, Root, read_report
+from api.cli.planning.splitting import WorkerName, Workers, code_owners_for, worker_kind_named
 from api.cli.planning.tables import plan_tables
 from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
 from api.planning.documents import plan_document
 from api.runner.imports import imports_of
-from api.runner.owners import CODEOWNERS, code_owners_of
 from domain.analysis.dependencies import DependencyAnalyzer
 from domain.analysis.group import Group
 from domain.analysis.imports import ImportGraph
 from domain.analysis.patterns import PatternRecognizer
-from domain.effort import WORKER_KINDS, WorkerKind
 from domain.errors import UsageError
 from domain.planning.decompose import decompose as make_plan
-from domain.planning.request import STRATEGIES, Request
+from domain.planning.request import Request
 
 
 def decompose(
@@ -35,11 +34,9 @@ def decompose(
     code: Code = None,
     include: Include = None,
     exclude: Exclude = None,
-    strategy: Annotated[str, typer.Option(help=f"How to split: {', '.join(STRATEGIES)}.")] = "auto",
-    worker: Annotated[str, typer.Option(help="Who will work: agent (thinks) or script (a program here).")] = "agent",
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-j", min=1, max=256, help="How many; default: as recommended.")
-    ] = None,
+    strategy: StrategyName = "auto",
+    worker: WorkerName = "agent",
+    workers: Workers = None,
     workers_max: Annotated[int, typer.Option(min=1, max=256, help="The most that may be recommended.")] = 16,
     imports: Annotated[
         bool, typer.Option("--imports", help="Read the sources at --root: work waits for what it imports.")
@@ -58,7 +55,7 @@ def decompose(
             worker=worker_kind_named(worker),
             workers=workers,
             workers_max=workers_max,
-            code_owners=_code_owners(root or Path(), strategy),
+            code_owners=code_owners_for(root or Path(), strategy),
             excluded_files=tuple(exclude or ()),
         )
         analyzer = DependencyAnalyzer(_imports(root or Path(), patterns.groups) if imports else None)
@@ -70,22 +67,7 @@ def decompose(
                 out.print(table)
 
 
-def worker_kind_named(name: str) -> WorkerKind:
-    """Give the kind of worker of a name; raises `UsageError` where there is none."""
-    for kind in WORKER_KINDS:
-        if kind == name:
-            return kind
-    raise UsageError(f"unknown worker {name!r}: {', '.join(WORKER_KINDS)}")
-
-
 def _imports(root: Path, groups: Sequence[Group]) -> ImportGraph:
     files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]
     own = [path.as_posix() for path in files if not any(part.startswith(".") for part in path.parts)]
     return imports_of(root, own, {path for group in groups for path in group.files})
-
-
-def _code_owners(root: Path, strategy: str) -> str:
-    text = code_owners_of(root)
-    if strategy == "owner" and not text.strip():
-        raise UsageError(f"the strategy owner needs a CODEOWNERS file; {root.absolute()} has none of {CODEOWNERS}")
-    return text

@@ -106,6 +106,15 @@ def test_a_file_that_is_no_report_is_refused(pw: Pw, tmp_path: Path) -> None:
     assert ran.stderr.startswith("pw: the input is in none of the formats")
 
 
+def test_an_estimate_by_owners_reads_them_and_is_refused_where_there_are_none(pw: Pw, tmp_path: Path) -> None:
+    by_owner = ("estimate", str(REPORT), "--strategy", "owner", "--root", str(tmp_path), "-o", "json")
+    refused = pw(*by_owner)
+    (tmp_path / "CODEOWNERS").write_text("* @everybody\n")
+
+    assert refused.stderr.startswith("pw: the strategy owner needs a CODEOWNERS file; ")
+    assert told(pw(*by_owner))["subtasks"]
+
+
 def test_an_estimate_has_efforts_reasons_and_the_whole(pw: Pw, attempts: int) -> None:
     said = told(pw("estimate", str(REPORT), "--workers", "2", "-o", "json"))
 

@@ -63,7 +63,7 @@ class ForecastNote(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
-class SubtaskState(msgspec.Struct, frozen=True, kw_only=True):
+class SubtaskState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Everything about one subtask that decisions need."""
 
     id: SubtaskId

@@ -44,6 +44,10 @@ class Attempt:
     gate_seconds: float = 0.0
     cpu_seconds: float | None = None
     usage: e.Usage | None = None
+    #: Its worker's last report that said how far it is, and no more.
+    heard: e.RecordedEvent | None = None
+    #: Whether the subtask's state is still without it.
+    is_ahead: bool = False
 
     @classmethod
     def claimed(cls, before: SubtaskState, after: SubtaskState, event: Event) -> Attempt:

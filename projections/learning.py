@@ -26,7 +26,7 @@ from eventstore.feed import Cursor, Feed
 from eventstore.postgres.connection import Connection, connect, unreachable
 from projections.attempts import Attempt
 from projections.course import Course
-from projections.projection import MESSAGES, Projection, Row, Step
+from projections.projection import MESSAGES, Projection, Recent, Row, Step
 from projections.reading import read_task, settled_position
 
 #: Endings after which nobody knows how long the work would have taken: at least as long as it did.
@@ -97,7 +97,7 @@ class _Fold:
         if step.ended is not None:
             self._end(step, attempt)
 
-    def take(self) -> Iterable[Row]:
+    def take(self, _: Recent) -> Iterable[Row]:
         """Give nothing: there is no table."""
         return ()
 

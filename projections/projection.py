@@ -8,16 +8,16 @@ of the view over the table. What a fold does has no effect but its rows: it can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 import msgspec
 from sqlalchemy import ARRAY
 from sqlmodel import SQLModel
 
-from domain.events import Event, EventBody, RecordedEvent, Usage, WorkerMessage
+from domain.events import Event, EventBody, Progress, RecordedEvent, Usage, WorkerMessage
 from domain.task_state import SubtaskState, TaskState
 from projections.attempts import Attempt
 
@@ -27,6 +27,8 @@ Row = dict[str, Any]
 
 #: What workers say.
 MESSAGES: frozenset[type] = frozenset(get_args(WorkerMessage))
+#: Reports of progress tell a read model nothing, but for those that move their subtask or say what was used up.
+BUT_REPORTS: frozenset[type] = frozenset(get_args(EventBody)) - {Progress}
 
 
 class Step(msgspec.Struct, gc=False):
@@ -57,13 +59,23 @@ class Step(msgspec.Struct, gc=False):
     blocked_seconds: float = 0.0
 
 
+class Recent(NamedTuple):
+    """A task when rows are taken of it."""
+
+    task: TaskState
+    #: From its first event to its last, without the time in which nobody ran it.
+    wall_seconds: float
+    #: Attempts that have reported progress (`Attempt.heard`) since rows were last taken, without a step of it.
+    reporting: Collection[Attempt]
+
+
 class Fold(Protocol):
     """A read model of one task while its events are folded."""
 
     def apply(self, step: Step) -> None:
         """Take in the next event."""
 
-    def take(self) -> Iterable[Row]:
+    def take(self, recent: Recent) -> Iterable[Row]:
         """Give the rows that are new or other than when they were last taken, each key once."""
 
 
@@ -79,8 +91,8 @@ class Projection:
     fold: Callable[[], Fold]
     #: The types of events that change a row; all others are kept from the fold.
     events: frozenset[type]
-    #: Those that do so where they move their subtask to another status, and else not.
-    moves: frozenset[type] = frozenset()
+    #: Those that do so where they move their subtask to another status or say what an attempt has used up, else not.
+    tells: frozenset[type] = frozenset()
     #: Further columns of the view, as SQL over the table's.
     computed: Mapping[str, str] = field(default_factory=dict)
 

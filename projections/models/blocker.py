@@ -11,7 +11,7 @@ from domain import events as e
 from domain.ids import SubtaskId
 from domain.task_state import LIVE, Blocker
 from projections.columns import count, moment, text
-from projections.projection import MESSAGES, Projection, Row, Step, subtask_number
+from projections.projection import MESSAGES, Projection, Recent, Row, Step, subtask_number
 
 
 class BlockerRow(SQLModel, table=True):
@@ -67,7 +67,7 @@ class _Fold:
             self._freed[subtask_id, number] = step.at
             self._changed[subtask_id, number] = step.task.id
 
-    def take(self) -> Iterator[Row]:
+    def take(self, _: Recent) -> Iterator[Row]:
         changed, self._changed = self._changed, {}
         for (subtask_id, number), task_id in changed.items():
             if (blocker := self._blockers.get((subtask_id, number))) is None:
@@ -99,7 +99,7 @@ BLOCKER = Projection(
     table=BlockerRow,
     fold=_Fold,
     events=frozenset({e.BlockerOpened, e.BlockerAnswered}),
-    moves=MESSAGES | {e.LeaseExpired, e.SubtaskReleased, e.SubtaskHeld, e.SubtaskSplit},
+    tells=MESSAGES | {e.LeaseExpired, e.SubtaskReleased, e.SubtaskHeld, e.SubtaskSplit},
     computed={
         # A clock that was set back must not give time back.
         "age_seconds": "greatest(extract(epoch FROM coalesce(answered_at, now()) - opened_at), 0)::float8",

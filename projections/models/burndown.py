@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from sqlmodel import SQLModel
 
 from domain import events as e
-from domain.task_state import LIVE, SubtaskState
+from domain.task_state import ENDED, LIVE, SubtaskState
 from projections.columns import count, moment, position, real, text
-from projections.projection import MESSAGES, Projection, Row, Step
+from projections.projection import MESSAGES, Projection, Recent, Row, Step
 
 
 class BurndownRow(SQLModel, table=True):
@@ -41,7 +42,8 @@ _POINTS: frozenset[type] = frozenset(
 class _Fold:
     def __init__(self) -> None:
         self._rows: list[Row] = []
-        self._left = self._accepted = self._held = self._live = 0
+        self._subtasks: Counter[str] = Counter()
+        self._left = self._live = 0
         # In milliseconds: whole numbers come back to nothing, however often they are added and taken away.
         self._weight_left = self._weight_accepted = 0
         self._problems: int | None = None
@@ -71,19 +73,14 @@ class _Fold:
         self._rows.append(self._row(step))
 
     def _count(self, subtask: SubtaskState, sign: int) -> None:
-        weight = sign * round(subtask.plan.effort.p50 * 1000)
-        match subtask.status:
-            case "accepted":
-                self._accepted += sign
-                self._weight_accepted += weight
-            case "held":
-                self._held += sign
-            case "split":
-                pass
-            case status:
-                self._left += sign
-                self._weight_left += weight
-                self._live += sign if status in LIVE else 0
+        status, weight = subtask.status, sign * round(subtask.plan.effort.p50 * 1000)
+        self._subtasks[status] += sign
+        if status == "accepted":
+            self._weight_accepted += weight
+        elif status not in ENDED:
+            self._left += sign
+            self._weight_left += weight
+            self._live += sign if status in LIVE else 0
 
     def _row(self, step: Step) -> Row:
         return {
@@ -93,15 +90,15 @@ class _Fold:
             "phase": step.task.phase,
             "event": str(type(step.body).__struct_config__.tag),
             "subtasks_left": self._left,
-            "subtasks_accepted": self._accepted,
-            "subtasks_held": self._held,
+            "subtasks_accepted": self._subtasks["accepted"],
+            "subtasks_held": self._subtasks["held"],
             "live": self._live,
             "weight_left_seconds": self._weight_left / 1000,
             "weight_accepted_seconds": self._weight_accepted / 1000,
             "problems": self._problems,
         }
 
-    def take(self) -> list[Row]:
+    def take(self, _: Recent) -> list[Row]:
         rows, self._rows = self._rows, []
         return rows
 
@@ -112,5 +109,5 @@ BURNDOWN = Projection(
     table=BurndownRow,
     fold=_Fold,
     events=_POINTS | {e.SubtaskPlanned, e.SubtaskClaimed},
-    moves=MESSAGES | {e.SubtaskReady, e.SubtaskReleased, e.SubtaskRejected, e.LeaseExpired, e.BlockerAnswered},
+    tells=MESSAGES | {e.SubtaskReady, e.SubtaskReleased, e.SubtaskRejected, e.LeaseExpired, e.BlockerAnswered},
 )

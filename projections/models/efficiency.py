@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from graphlib import TopologicalSorter
-from typing import get_args
 
 from sqlmodel import SQLModel
 
 from domain import events as e
-from domain.ids import SubtaskId
+from domain.ids import SubtaskId, TaskId
 from domain.task_state import SubtaskState
 from projections.columns import count, real, text
-from projections.projection import Projection, Row, Step
-from projections.report import is_taking_over
+from projections.projection import BUT_REPORTS, MESSAGES, Projection, Recent, Row, Step
 
 
 class EfficiencyRow(SQLModel, table=True):
@@ -39,30 +36,20 @@ class EfficiencyRow(SQLModel, table=True):
     speedup_max: float | None = real(null=True)
 
 
-#: Before some of these nobody ran the task.
-_MAY_TAKE_OVER: frozenset[type] = frozenset({e.LeaseExpired, e.TaskResumed, e.TaskArchived})
 #: These make or move links between subtasks.
 _LINKING: frozenset[type] = frozenset({e.SubtaskPlanned, e.SubtaskSplit})
 
 
 class _Fold:
     def __init__(self) -> None:
-        self._last: Step | None = None
-        self._last_at: datetime | None = None
-        self._wall = self._worked = self._blocked = self._gates = 0.0
+        self._worked = self._blocked = self._gates = 0.0
         self._workers: set[str] = set()
         self._attempts = self._at_work = self._at_work_max = 0
         self._path = 0.0
         self._path_is_old = False
 
     def apply(self, step: Step) -> None:
-        at = step.at
         kind = step.kind
-        taking_over = kind in _MAY_TAKE_OVER and is_taking_over(step.body)
-        # A clock that was set back must not give time back.
-        if self._last_at is not None and at > self._last_at and not taking_over:
-            self._wall += (at - self._last_at).total_seconds()
-        self._last, self._last_at = step, at
         self._worked += step.worked_seconds
         self._blocked += step.blocked_seconds
         if step.moved:
@@ -81,29 +68,27 @@ class _Fold:
         if step.before is not None and step.after is not None:
             self._at_work += (step.after.started_at is not None) - (step.before.started_at is not None)
 
-    def take(self) -> Iterator[Row]:
-        step, self._last = self._last, None
-        if step is not None:
-            if self._path_is_old:
-                self._path = critical_path_seconds(step.task.subtasks)
-                self._path_is_old = False
-            yield self._row(step)
+    def take(self, recent: Recent) -> Iterator[Row]:
+        if self._path_is_old:
+            self._path = critical_path_seconds(recent.task.subtasks)
+            self._path_is_old = False
+        yield self._row(recent.task.id, recent.wall_seconds)
 
-    def _row(self, step: Step) -> Row:
+    def _row(self, task_id: TaskId, wall_seconds: float) -> Row:
         return {
-            "task_id": step.task.id,
+            "task_id": task_id,
             "workers": len(self._workers),
             "workers_at_once_max": self._at_work_max,
             "attempts": self._attempts,
-            "wall_seconds": round(self._wall, 3),
+            "wall_seconds": round(wall_seconds, 3),
             "worker_seconds": round(self._worked, 3),
             "active_seconds": round(max(self._worked - self._blocked, 0.0), 3),
             "blocked_seconds": round(self._blocked, 3),
             "gate_seconds": round(self._gates, 3),
             "critical_path_seconds": round(self._path, 3),
-            "utilisation": _share(self._worked - self._blocked, self._wall * self._at_work_max),
+            "utilisation": _share(self._worked - self._blocked, wall_seconds * self._at_work_max),
             "coordination_share": _share(self._gates, self._gates + self._worked),
-            "speedup": _share(self._worked - self._blocked, self._wall),
+            "speedup": _share(self._worked - self._blocked, wall_seconds),
             "speedup_max": _share(self._worked, self._path),
         }
 
@@ -119,18 +104,19 @@ def critical_path_seconds(subtasks: Mapping[SubtaskId, SubtaskState]) -> float:
     """
     graph: dict[SubtaskId, set[SubtaskId]] = {}
     for subtask in subtasks.values():
-        before = graph.setdefault(subtask.id, set())
-        before.update(parts for other in subtask.plan.depends_on for parts in _ends(subtasks, other))
+        if subtask.plan.depends_on:
+            before = graph.setdefault(subtask.id, set())
+            before.update(parts for other in subtask.plan.depends_on for parts in _ends(subtasks, other))
         for part in subtask.split_into:
             graph.setdefault(part, set()).add(subtask.id)
-    ends: dict[SubtaskId, float] = {}
-    longest: dict[int, float] = {}
+    ends = {subtask.id: subtask.worked_seconds for subtask in subtasks.values()}
     for subtask_id in TopologicalSorter(graph).static_order():
-        if (found := subtasks.get(subtask_id)) is None:
-            continue
-        end = found.worked_seconds + max((ends.get(other, 0.0) for other in graph[subtask_id]), default=0.0)
-        ends[subtask_id] = end
-        longest[found.plan.phase] = max(longest.get(found.plan.phase, 0.0), end)
+        if subtask_id in ends:
+            ends[subtask_id] += max((ends.get(other, 0.0) for other in graph.get(subtask_id, ())), default=0.0)
+    longest: dict[int, float] = {}
+    for subtask_id, end in ends.items():
+        phase = subtasks[subtask_id].plan.phase
+        longest[phase] = max(longest.get(phase, 0.0), end)
     return sum(longest[phase] for phase in sorted(longest))
 
 
@@ -143,5 +129,5 @@ def _ends(subtasks: Mapping[SubtaskId, SubtaskState], subtask_id: SubtaskId) -> 
 
 
 EFFICIENCY = Projection(
-    name="efficiency", version=1, table=EfficiencyRow, fold=_Fold, events=frozenset(get_args(e.EventBody))
+    name="efficiency", version=1, table=EfficiencyRow, fold=_Fold, events=BUT_REPORTS, tells=MESSAGES
 )

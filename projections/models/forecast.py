@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import SQLModel
 
 from domain import events as e
 from domain.estimation.scores import log_ratio, pinball
-from projections.attempts import Attempt
 from projections.columns import count, flag, moment, position, real, text
 from projections.learning import measured_seconds
-from projections.projection import Projection, Row, Step, subtask_number
+from projections.projection import Projection, Recent, Row, Step, subtask_number
 
 _Key = tuple[int, int, int, int]
 
@@ -59,67 +59,53 @@ class _Fold:
         self._left: list[_Key] = []
 
     def apply(self, step: Step) -> None:
-        at = step.record.event.occurred_at
-        match step.body:
-            case e.SubtaskPlanned() as body:
-                self._foretell_effort(step, body)
-            case e.TaskDecomposed() as body:
-                self._foretell_phase(step, body)
-            case e.TaskForecast() as body:
-                self._foretell_rest(step, body)
-            case e.PhaseStarted():
-                self._phase_began = at
-                self._workers.clear()
-                self._left.clear()
-            case e.SubtaskClaimed() as body:
-                self._workers.add(step.record.event.worker_id or "")
-                self._foretell_attempt(step, body)
-            case e.SubtaskAccepted() if step.after is not None and step.attempt is not None:
-                self._accepted(step, step.attempt, at)
-            case e.MilestoneReached(phase=phase, percent=100):
-                began = self._phase_began or at
-                # Of the numbers of workers that were weighed, only the one that there were can be held against it.
-                self._come((phase, 0, len(self._workers), 0), (at - began).total_seconds(), at)
-                for key in self._left:
-                    self._come(key, (at - self._rows[key]["made_at"]).total_seconds(), at)
-                self._left.clear()
+        take_in = _EVENTS[step.kind]
+        take_in(self, step, step.body)
 
     # --- what is foretold ---
 
-    def _foretell_effort(self, step: Step, body: e.SubtaskPlanned) -> None:
-        effort, number = body.effort, subtask_number(step.record.event.stream_id)
-        key = (body.phase, number, 0, 0)
-        self._foretell(step, key, "plan", effort.basis, (effort.p50, effort.p80, effort.p95))
-        self._rows[key] |= {"category": effort.category, "model_position": effort.position if effort.model else None}
+    def foretell_effort(self, step: Step, body: e.SubtaskPlanned) -> None:
+        effort, number = body.effort, subtask_number(step.event.stream_id)
+        self._foretell(
+            step, (body.phase, number, 0, 0), "plan", effort.basis, (effort.p50, effort.p80, effort.p95),
+            category=effort.category, model_position=effort.position if effort.model else None,
+        )  # fmt: skip
 
-    def _foretell_attempt(self, step: Step, body: e.SubtaskClaimed) -> None:
+    def foretell_attempt(self, step: Step, body: e.SubtaskClaimed) -> None:
+        self._workers.add(step.event.worker_id or "")
         said, attempt = body.forecast, step.attempt
         if said is None or attempt is None:
             return
-        key = (attempt.plan.phase, subtask_number(step.record.event.stream_id), 0, attempt.epoch)
-        self._foretell(step, key, "start", "by the effort model", (said.p50, said.p80, said.p95))
-        self._rows[key] |= {
-            "category": attempt.plan.effort.category,
-            "worker_id": attempt.worker_id,
-            "model_position": said.position,
-        }
+        key = (attempt.plan.phase, subtask_number(step.event.stream_id), 0, attempt.epoch)
+        self._foretell(
+            step, key, "start", "by the effort model", (said.p50, said.p80, said.p95),
+            category=attempt.plan.effort.category, worker_id=attempt.worker_id, model_position=said.position,
+        )  # fmt: skip
 
-    def _foretell_phase(self, step: Step, body: e.TaskDecomposed) -> None:
+    def foretell_phase(self, step: Step, body: e.TaskDecomposed) -> None:
         for point in body.curve:
             quantiles = (point.makespan_seconds, point.p80_seconds or None, None)
             basis = f"simulated, strategy {body.strategy}"
             self._foretell(step, (body.phase, 0, point.workers, 0), "phase", basis, quantiles)
 
-    def _foretell_rest(self, step: Step, body: e.TaskForecast) -> None:
+    def foretell_rest(self, step: Step, body: e.TaskForecast) -> None:
         key = (body.phase, 0, body.workers, 1 + sum(self._rows[key]["phase"] == body.phase for key in self._left))
-        self._foretell(
-            step, key, "task", f"simulated at {body.occasion}", (body.p50_seconds, body.p80_seconds, body.p95_seconds)
-        )
-        self._rows[key]["model_position"] = body.model_position
+        quantiles = (body.p50_seconds, body.p80_seconds, body.p95_seconds)
+        basis = f"simulated at {body.occasion}"
+        self._foretell(step, key, "task", basis, quantiles, model_position=body.model_position)
         self._left.append(key)
 
     def _foretell(
-        self, step: Step, key: _Key, kind: str, basis: str, quantiles: tuple[float, float | None, float | None]
+        self,
+        step: Step,
+        key: _Key,
+        kind: str,
+        basis: str,
+        quantiles: tuple[float, float | None, float | None],
+        *,
+        category: str = "",
+        worker_id: str | None = None,
+        model_position: int | None = None,
     ) -> None:
         phase, subtask, workers, number = key
         p50, p80, p95 = quantiles
@@ -129,7 +115,7 @@ class _Fold:
             "subtask": subtask,
             "workers": workers,
             "basis": basis,
-            "made_at": step.record.event.occurred_at,
+            "made_at": step.at,
             "p50_seconds": p50,
             "p80_seconds": p80,
             "p95_seconds": p95,
@@ -137,9 +123,9 @@ class _Fold:
             "came_at": None,
             "number": number,
             "kind": kind,
-            "category": "",
-            "worker_id": None,
-            "model_position": None,
+            "category": category,
+            "worker_id": worker_id,
+            "model_position": model_position,
             "log_ratio": None,
             "pinball80": None,
             "hit80": None,
@@ -149,11 +135,28 @@ class _Fold:
 
     # --- what has come ---
 
-    def _accepted(self, step: Step, attempt: Attempt, at: datetime) -> None:
+    def begin_phase(self, step: Step, _: e.PhaseStarted) -> None:
+        self._phase_began = step.at
+        self._workers.clear()
+        self._left.clear()
+
+    def accept(self, step: Step, _: e.SubtaskAccepted) -> None:
+        if (attempt := step.attempt) is None:
+            return
         seconds = measured_seconds(attempt, step.task.submitted)
-        number = subtask_number(step.record.event.stream_id)
+        number = subtask_number(step.event.stream_id)
         for epoch in (0, attempt.epoch):
-            self._come((attempt.plan.phase, number, 0, epoch), seconds, at)
+            self._come((attempt.plan.phase, number, 0, epoch), seconds, step.at)
+
+    def end_phase(self, step: Step, body: e.MilestoneReached) -> None:
+        if body.percent < 100:
+            return
+        began = self._phase_began or step.at
+        # Of the numbers of workers that were weighed, only the one that there were can be held against it.
+        self._come((body.phase, 0, len(self._workers), 0), (step.at - began).total_seconds(), step.at)
+        for key in self._left:
+            self._come(key, (step.at - self._rows[key]["made_at"]).total_seconds(), step.at)
+        self._left.clear()
 
     def _come(self, key: _Key, seconds: float, at: datetime) -> None:
         if (row := self._rows.get(key)) is None:
@@ -171,21 +174,20 @@ class _Fold:
         }
         self._changed[key] = None
 
-    def take(self) -> Iterator[Row]:
+    def take(self, _: Recent) -> Iterator[Row]:
         changed, self._changed = self._changed, {}
         for key in changed:
             yield self._rows[key].copy()
 
 
-FORECAST = Projection(
-    name="forecast",
-    version=2,
-    table=ForecastRow,
-    fold=_Fold,
-    events=frozenset(
-        {
-            e.SubtaskPlanned, e.TaskDecomposed, e.TaskForecast, e.PhaseStarted, e.SubtaskClaimed, e.SubtaskAccepted,
-            e.MilestoneReached,
-        }
-    ),
-)  # fmt: skip
+_EVENTS: Mapping[type, Callable[[_Fold, Step, Any], None]] = {
+    e.SubtaskPlanned: _Fold.foretell_effort,
+    e.SubtaskClaimed: _Fold.foretell_attempt,
+    e.TaskDecomposed: _Fold.foretell_phase,
+    e.TaskForecast: _Fold.foretell_rest,
+    e.PhaseStarted: _Fold.begin_phase,
+    e.SubtaskAccepted: _Fold.accept,
+    e.MilestoneReached: _Fold.end_phase,
+}
+
+FORECAST = Projection(name="forecast", version=2, table=ForecastRow, fold=_Fold, events=frozenset(_EVENTS))

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 
 from domain import events as e
 from projections.columns import count, flag, moment, position, real, text
-from projections.projection import Projection, Row, Step, subtask_number
+from projections.projection import Projection, Recent, Row, Step, subtask_number
 
 #: The name under which reviews are gates.
 REVIEW = "review"
@@ -70,7 +70,7 @@ class _Fold:
             }
         )
 
-    def take(self) -> list[Row]:
+    def take(self, _: Recent) -> list[Row]:
         rows, self._rows = self._rows, []
         return rows
 

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 from domain import events as e
 from projections.attempts import Attempt
 from projections.columns import count, flag, moment, position, real, text, texts
-from projections.projection import MESSAGES, Projection, Row, Step, subtask_number
+from projections.projection import MESSAGES, Projection, Recent, Row, Step, subtask_number
 
 #: Endings after which nobody knows how long the work would have taken: at least as long as it did.
 _CENSORED = frozenset({"lost", "timed_out", "released", "parked", "held", "split"})
@@ -63,7 +63,7 @@ class _Fold:
         if step.attempt is not None:
             self._changed[step.attempt] = step
 
-    def take(self) -> Iterator[Row]:
+    def take(self, _: Recent) -> Iterator[Row]:
         changed, self._changed = self._changed, {}
         for attempt, step in changed.items():
             yield _row(attempt, step)
@@ -116,7 +116,7 @@ HISTORY = Projection(
     version=1,
     table=HistoryRow,
     fold=_Fold,
-    events=MESSAGES
+    events=MESSAGES - {e.Progress}
     | {
         e.SubtaskClaimed,
         e.LeaseExpired,
@@ -128,4 +128,5 @@ HISTORY = Projection(
         e.BlockerAnswered,
         e.GateEvaluated,
     },
+    tells=MESSAGES,
 )

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 from domain import events as e
 from projections.columns import count, moment, position, real, text
-from projections.projection import Projection, Row, Step
+from projections.projection import Projection, Recent, Row, Step
 
 
 class MilestoneRow(SQLModel, table=True):
@@ -47,7 +47,7 @@ class _Fold:
                     "position": step.record.position,
                 }
 
-    def take(self) -> Iterable[Row]:
+    def take(self, _: Recent) -> Iterable[Row]:
         rows, self._rows = self._rows, {}
         return rows.values()
 

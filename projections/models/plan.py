@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 
 from sqlmodel import SQLModel
@@ -9,7 +10,7 @@ from sqlmodel import SQLModel
 from domain import events as e
 from domain.expertise import domains_of
 from projections.columns import count, counts, moment, text, texts
-from projections.projection import Projection, Row, Step, subtask_number
+from projections.projection import Projection, Recent, Row, Step, subtask_number
 
 
 class PlanRow(SQLModel, table=True):
@@ -46,7 +47,7 @@ class _Fold:
                 "subtask": subtask_number(event.stream_id),
                 "phase": body.phase,
                 "strategy": task.decompositions[-1].strategy if task.decompositions else "",
-                "domain": _domain(body, tool),
+                "domain": _domain(tool, body.scope.codes),
                 "category": body.effort.category,
                 "tool": tool,
                 "codes": list(body.scope.codes),
@@ -56,14 +57,15 @@ class _Fold:
             }
         )
 
-    def take(self) -> list[Row]:
+    def take(self, _: Recent) -> list[Row]:
         rows, self._rows = self._rows, []
         return rows
 
 
-def _domain(plan: e.SubtaskPlanned, tool: str) -> str:
+@functools.lru_cache(maxsize=4096)
+def _domain(tool: str, codes: tuple[str, ...]) -> str:
     """Name the domain of most of a subtask's codes; of several, the first by name."""
-    domains = domains_of(tool, dict.fromkeys(plan.scope.codes, 1))
+    domains = domains_of(tool, dict.fromkeys(codes, 1))
     return min(domains, key=lambda domain: (-domains[domain], domain), default="")
 
 

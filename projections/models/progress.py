@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,11 +12,12 @@ from sqlmodel import SQLModel
 
 from domain import events as e
 from domain.progress import percent_done
-from domain.task_state import SubtaskStatus
+from domain.task_state import SubtaskStatus, TaskState
 from projections.columns import count, moment, position, real, text
-from projections.projection import Projection, Row, Step
+from projections.projection import BUT_REPORTS, MESSAGES, Projection, Recent, Row, Step
 
 _STATUSES: tuple[str, ...] = get_args(SubtaskStatus)
+_POSITION = operator.attrgetter("position")
 
 
 class ProgressRow(SQLModel, table=True):
@@ -58,21 +60,22 @@ class ProgressRow(SQLModel, table=True):
 
 class _Fold:
     def __init__(self) -> None:
-        self._last: Step | None = None
+        self._last: e.RecordedEvent | None = None
         self._priced = False
 
     def apply(self, step: Step) -> None:
-        self._last = step
+        self._last = step.record
         if step.usage is not None and step.usage.cost is not None:
             self._priced = True
 
-    def take(self) -> Iterator[Row]:
-        step, self._last = self._last, None
-        if step is not None:
-            yield self._row(step)
+    def take(self, recent: Recent) -> Iterator[Row]:
+        reports = [attempt.heard for attempt in recent.reporting if attempt.heard is not None]
+        heard = [*reports, self._last] if self._last is not None else reports
+        self._last = None
+        if heard:
+            yield self._row(recent.task, max(heard, key=_POSITION))
 
-    def _row(self, step: Step) -> Row:
-        task = step.task
+    def _row(self, task: TaskState, last: e.RecordedEvent) -> Row:
         every = task.subtasks.values()
         phase = task.in_phase()
         counted = [subtask for subtask in phase if subtask.status != "split"]
@@ -97,19 +100,22 @@ class _Fold:
             "worker_seconds": round(sum(subtask.worked_seconds for subtask in every), 3),
             "cost": round(task.cost, 6) if self._priced else None,
             "submitted_at": task.submitted_at,
-            "changed_at": step.at,
+            "changed_at": last.event.occurred_at,
             "ended_at": task.ended_at,
-            "position": step.record.position,
+            "position": last.position,
         }
 
 
 #: What changes nothing that a row says.
-_QUIET = (e.SubtaskReassigned, e.LateReported, e.ReviewRequested, e.ReviewGiven, e.TaskAnalyzed, e.TaskSynthesized)
+_QUIET: frozenset[type] = frozenset(
+    {e.SubtaskReassigned, e.LateReported, e.ReviewRequested, e.ReviewGiven, e.TaskAnalyzed, e.TaskSynthesized}
+)
 
 PROGRESS = Projection(
     name="progress",
     version=1,
     table=ProgressRow,
     fold=_Fold,
-    events=frozenset(get_args(e.EventBody)) - frozenset(_QUIET),
+    events=BUT_REPORTS - _QUIET,
+    tells=MESSAGES,
 )

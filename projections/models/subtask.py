@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import get_args
 
 from sqlmodel import SQLModel
 
 from domain import events as e
 from domain.ids import SubtaskId
+from domain.task_state import SubtaskState
 from projections.columns import count, flag, moment, position, real, text
-from projections.projection import Projection, Row, Step, subtask_number
+from projections.projection import BUT_REPORTS, MESSAGES, Projection, Recent, Row, Step, subtask_number
 
 
 class SubtaskRow(SQLModel, table=True):
@@ -53,28 +53,33 @@ class SubtaskRow(SQLModel, table=True):
 
 class _Fold:
     def __init__(self) -> None:
-        self._changed: dict[SubtaskId, Step] = {}
+        #: By subtask, the last event.
+        self._changed: dict[SubtaskId, e.RecordedEvent] = {}
         self._priced: set[SubtaskId] = set()
 
     def apply(self, step: Step) -> None:
         subtask = step.after
         if subtask is None:
             return
-        self._changed[subtask.id] = step
+        self._changed[subtask.id] = step.record
         if step.usage is not None and step.usage.cost is not None:
             self._priced.add(subtask.id)
 
-    def take(self) -> Iterator[Row]:
+    def take(self, recent: Recent) -> Iterator[Row]:
         changed, self._changed = self._changed, {}
-        for step in changed.values():
-            yield self._row(step)
+        for attempt in recent.reporting:
+            if (heard := attempt.heard) is not None:
+                subtask_id = SubtaskId(heard.event.stream_id)
+                last = changed.get(subtask_id)
+                if last is None or last.position < heard.position:
+                    changed[subtask_id] = heard
+        for subtask_id, last in changed.items():
+            yield self._row(recent.task.subtasks[subtask_id], last)
 
-    def _row(self, step: Step) -> Row:
-        subtask = step.after
-        assert subtask is not None  # noqa: S101 - only such steps were kept
+    def _row(self, subtask: SubtaskState, last: e.RecordedEvent) -> Row:
         plan = subtask.plan
         return {
-            "task_id": step.task.id,
+            "task_id": last.event.task_id,
             "subtask": subtask_number(subtask.id),
             "phase": plan.phase,
             "status": subtask.status,
@@ -101,9 +106,9 @@ class _Fold:
             "claimed_at": subtask.claimed_at,
             "started_at": subtask.started_at,
             "ended_at": subtask.ended_at,
-            "changed_at": step.at,
-            "position": step.record.position,
+            "changed_at": last.event.occurred_at,
+            "position": last.position,
         }
 
 
-SUBTASK = Projection(name="subtask", version=1, table=SubtaskRow, fold=_Fold, events=frozenset(get_args(e.EventBody)))
+SUBTASK = Projection(name="subtask", version=1, table=SubtaskRow, fold=_Fold, events=BUT_REPORTS, tells=MESSAGES)

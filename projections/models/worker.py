@@ -13,7 +13,7 @@ from domain import events as e
 from domain.ids import SubtaskId
 from domain.task_state import LIVE
 from projections.columns import count, moment, position, real, text
-from projections.projection import MESSAGES, Projection, Row, Step, subtask_number
+from projections.projection import MESSAGES, Projection, Recent, Row, Step, subtask_number
 
 #: What a worker says itself.
 _SPOKEN = MESSAGES | {e.SubtaskClaimed, e.ReviewGiven, e.LateReported}
@@ -58,6 +58,8 @@ class _Worker:
     first_seen_at: datetime
     last_seen_at: datetime
     position: int
+    #: Of its last word.
+    heard_position: int = 0
     live: dict[SubtaskId, None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     worked_seconds: float = 0.0
@@ -80,6 +82,8 @@ class _Fold:
         if attempt is None or after is None or attempt.epoch != step.event.lease_epoch:
             return
         worker = self._seen(attempt.worker_id, step)
+        if attempt.heard is not None:
+            _hear(worker, attempt.heard)
         worker.worked_seconds += step.worked_seconds
         worker.blocked_seconds += step.blocked_seconds
         if step.usage is not None:
@@ -113,10 +117,16 @@ class _Fold:
         worker.position = step.record.position
         if step.kind in _SPOKEN:
             worker.last_seen_at = at
+            worker.heard_position = worker.position
         return worker
 
-    def take(self) -> Iterator[Row]:
+    def take(self, recent: Recent) -> Iterator[Row]:
         changed, self._changed = self._changed, {}
+        for attempt in recent.reporting:
+            worker = self._workers.get(attempt.worker_id)
+            if worker is not None and attempt.heard is not None:
+                _hear(worker, attempt.heard)
+                changed[worker.id] = worker
         for worker in changed.values():
             yield self._row(worker)
 
@@ -143,6 +153,13 @@ class _Fold:
         }
 
 
+def _hear(worker: _Worker, heard: e.RecordedEvent) -> None:
+    """Take note of a report of progress, unless the worker has said more since."""
+    if heard.position > worker.heard_position:
+        worker.heard_position, worker.last_seen_at = heard.position, heard.event.occurred_at
+        worker.position = max(worker.position, heard.position)
+
+
 def _total(values: list[float | None] | list[int | None]) -> float | None:
     """Add up what is known; None where nothing is."""
     known = [value for value in values if value is not None]
@@ -154,7 +171,7 @@ WORKER = Projection(
     version=1,
     table=WorkerRow,
     fold=_Fold,
-    events=MESSAGES
+    events=MESSAGES - {e.Progress}
     | {
         e.SubtaskClaimed,
         e.LeaseExpired,
@@ -167,4 +184,5 @@ WORKER = Projection(
         e.LateReported,
         e.ReviewGiven,
     },
+    tells=MESSAGES,
 )

@@ -13,7 +13,7 @@ from domain.events import RecordedEvent
 from domain.ids import SubtaskId
 from domain.task_state import TaskState
 from projections.course import Course
-from projections.projection import MESSAGES, Projection, Row, Step
+from projections.projection import MESSAGES, Projection, Recent, Row, Step
 
 _HEARD = MESSAGES | {
     e.ProblemsObserved, e.TaskAnalyzed, e.PhaseStarted, e.TaskPaused, e.TaskResumed, e.SubtaskPlanned,
@@ -129,7 +129,7 @@ class _Fold:
             case _ if step.after is not None and self.rounds:
                 self._follow(step, self.rounds[-1])
 
-    def take(self) -> Iterable[Row]:
+    def take(self, _: Recent) -> Iterable[Row]:
         """Give nothing: there is no table."""
         return ()
 

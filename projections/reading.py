@@ -20,9 +20,11 @@ from eventstore import upcasting
 from eventstore.codec import RECORD, decode_records
 from eventstore.postgres.connection import Connection
 
-#: Payloads of one text, as they are stored, often compressed. A row each would wake the client for every eight
-#: kilobytes, at the cost of most of its time.
-_STORED_BYTES = 256 * 1024
+#: A task whose payloads take up more than this in the table, often compressed there, is read in parts: what is in
+#: memory at once is no more than a few hundred times that.
+TASK_STORED_BYTES_MAX = 2 * 1024 * 1024
+#: Of one part.
+_PART_STORED_BYTES = 256 * 1024
 
 # `RECORD` without what no fold looks at.
 _TOLD: LiteralString = """
@@ -31,33 +33,40 @@ _TOLD: LiteralString = """
         ',"occurred_at":"', occurred_at, ':00"',
         ',"worker_id":' || to_json(worker_id), ',"lease_epoch":' || lease_epoch,
         ',"body":{"type":"', type, CASE payload WHEN '{}' THEN '"' ELSE '",' END, right(payload::text, -1),
-        '},"position":', position, ',"schema_version":', schema_version, '}'
+        '},"position":', position, ',"schema_version":' || nullif(schema_version, 1), '}'
     )
 """
 
-# Lines of JSON hold no control characters: between these two, which quote and part what never comes, CSV is the text
-# as it is, which spares the escaping at one end and its undoing at the other. Texts end with their task, so that what
-# the index gives in order is sorted a task at a time, in memory.
-_COPY: LiteralString = f"""
-    COPY (
-        SELECT string_agg(record, E'\\n' ORDER BY position)
-        FROM (
-            SELECT
-                task_id, position, {_TOLD} AS record,
-                sum(pg_column_size(payload))
-                    OVER (PARTITION BY task_id ORDER BY position ROWS UNBOUNDED PRECEDING) / %(stored_bytes)s AS place
-            FROM ledger.event
-            WHERE task_id BETWEEN %(first)s AND %(last)s AND position <= %(until)s
-        ) AS numbered
-        GROUP BY task_id, place
-        ORDER BY task_id, place
-    ) TO STDOUT (FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01')
+# A row each would wake the client for every eight kilobytes, at the cost of most of its time. The index of tasks
+# gives events in the order in which they are wanted: nothing is sorted.
+_WHOLE: LiteralString = f"""
+    SELECT string_agg({_TOLD}, E'\\n' ORDER BY position)
+    FROM ledger.event
+    WHERE task_id BETWEEN %(first)s AND %(last)s AND position <= %(until)s
+    GROUP BY task_id
+    ORDER BY task_id
 """  # noqa: S608
-# Whatever the planner thinks of it: in the order of the index each event is looked at once. A look at the whole table
-# for each few tasks takes the longer, the more there are of them.
+# Texts end with their task, so that what the index gives in order is sorted a task at a time, in memory.
+_IN_PARTS: LiteralString = f"""
+    SELECT string_agg(record, E'\\n' ORDER BY position)
+    FROM (
+        SELECT
+            task_id, position, {_TOLD} AS record,
+            sum(pg_column_size(payload))
+                OVER (PARTITION BY task_id ORDER BY position ROWS UNBOUNDED PRECEDING) / %(stored_bytes)s AS part
+        FROM ledger.event
+        WHERE task_id BETWEEN %(first)s AND %(last)s AND position <= %(until)s
+    ) AS numbered
+    GROUP BY task_id, part
+    ORDER BY task_id, part
+"""  # noqa: S608
+# In the order of that index each event is looked at once, however many others there are. With what the planner takes
+# pages to cost, it would go through the whole table, or the whole index of positions, for each few tasks.
 _IN_ORDER: LiteralString = """
     SET LOCAL enable_seqscan = off;
     SET LOCAL enable_bitmapscan = off;
+    SET LOCAL seq_page_cost = 0;
+    SET LOCAL random_page_cost = 0;
     SET LOCAL max_parallel_workers_per_gather = 0
 """
 
@@ -103,23 +112,25 @@ _SCHEMA_VERSION = operator.attrgetter("schema_version")
 
 
 def read_tasks(
-    connection: psycopg.Connection[TupleRow], first: str, last: str, until: int
+    connection: psycopg.Connection[TupleRow], first: str, last: str, until: int, *, in_parts: bool = True
 ) -> Iterator[Sequence[RecordedEvent]]:
     """Give the events of the tasks from one name to another, task by task, up to a position.
 
     Without what no fold looks at: message ids, versions and times of recording are not the event's. Each sequence is
-    of one task. Raises `LedgerError`, which names the position, where an event cannot be read by this release. The
-    connection must be in a transaction, in UTC.
+    of one task, and all of it unless `in_parts`: large tasks, of more than `TASK_STORED_BYTES_MAX`, need that. Raises
+    `LedgerError`, which names the position, where an event cannot be read by this release. The connection must be in
+    a transaction, in UTC.
     """
     connection.execute(_IN_ORDER)
-    binds = {"first": first, "last": last, "until": until, "stored_bytes": _STORED_BYTES}
-    with connection.cursor() as cursor, cursor.copy(_COPY, binds) as texts:
-        for text in texts:
-            # What has several lines is quoted.
-            yield _decode(bytes(text).strip(b"\x01\n"))
+    binds = {"first": first, "last": last, "until": until, "stored_bytes": _PART_STORED_BYTES}
+    query = _IN_PARTS if in_parts else _WHOLE
+    with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", binds) as texts:
+        texts.set_types(["text"])
+        for (text,) in texts.rows():
+            yield _decode(text)
 
 
-def _decode(lines: bytes) -> Sequence[RecordedEvent]:
+def _decode(lines: str) -> Sequence[RecordedEvent]:
     try:
         records = _TOLDS.decode_lines(lines)
     except msgspec.MsgspecError:
@@ -135,13 +146,13 @@ def _is_of_today(record: RecordedEvent) -> bool:
     return record.schema_version == upcasting.schema_version(kind)
 
 
-def _completed(lines: bytes) -> str:
+def _completed(lines: str) -> str:
     """Give lines the fields that were left out, for a reader that knows old shapes and names positions."""
     completed = []
-    for line in lines.split(b"\n"):
-        fields = msgspec.json.decode(line)
+    for line in lines.split("\n"):
+        fields = {"version": 0, "recorded_at": _NEVER, "schema_version": 1} | msgspec.json.decode(line)
         fields["event"]["message_id"] = _NO_MESSAGE
-        completed.append(msgspec.json.encode(fields | {"version": 0, "recorded_at": _NEVER}).decode())
+        completed.append(msgspec.json.encode(fields).decode())
     return "\n".join(completed)
 
 

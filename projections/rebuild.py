@@ -58,13 +58,17 @@ from projections.runner import Runner
 #: With fewer events, starting processes takes longer than folding.
 _PROCESSES_FROM_EVENTS = 200_000
 
+#: Live tables that are further behind are not held against the new ones: to bring them there takes longer than all
+#: the rest.
+_CAUGHT_UP_EVENTS_MAX = 50_000
+
 #: How often the views are tried to be turned while others hold them for longer than a second.
 _FLIPS_MAX = 60
 
 _TRY_LOCK: LiteralString = "SELECT pg_try_advisory_lock(%s)"
 _UNLOCK: LiteralString = "SELECT pg_advisory_unlock(%s)"
 _TASKS: LiteralString = """
-    SELECT task_id, count(*)
+    SELECT task_id, count(*), sum(pg_column_size(payload))
     FROM ledger.event
     WHERE position <= %s
     GROUP BY task_id
@@ -215,8 +219,8 @@ class _Rebuild:
 
     def _executor(self, events: int) -> Executor:
         if self._processes == 1 or events < _PROCESSES_FROM_EVENTS:
-            # While one folds, the database reads and stores for the other.
-            return ThreadPoolExecutor(2)
+            # Two threads would get in each other's way for more than what the database does meanwhile.
+            return ThreadPoolExecutor(1)
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._processes, mp_context=context, initializer=begin_process)
 
@@ -226,9 +230,12 @@ class _Rebuild:
         await self._new.catch_up(await settled_position(self._connection))
         new = {build.name: build for build in await load_builds(self._connection, "building")}
         position = max(build.position for build in new.values())
-        # Where no service runs, nobody else does. After a restore, live tables may hold what the ledger never had.
-        with contextlib.suppress(CursorError):
-            await self._live.catch_up(position)
+        # Where no service runs, nobody else moves the live tables on.
+        before = [build.position for build in await load_builds(self._connection, "live") if build.name in new]
+        if position - min(before, default=position) <= _CAUGHT_UP_EVENTS_MAX:
+            # After a restore, they may hold what the ledger never had.
+            with contextlib.suppress(CursorError):
+                await self._live.catch_up(position)
         async with self._connection.transaction():
             await wait_briefly_for_locks(self._connection)
             live = {build.name: build for build in await load_builds(self._connection, "live", lock=True)}

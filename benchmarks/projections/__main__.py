@@ -86,7 +86,7 @@ async def _feed(url: str) -> None:
 def _by_task(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("SET TIME ZONE 'UTC'")
-        for _ in read_tasks(connection, "", "~", _POSITION_MAX):
+        for _ in read_tasks(connection, "", "~", _POSITION_MAX, in_parts=False):
             pass
 
 

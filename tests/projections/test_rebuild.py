@@ -117,6 +117,36 @@ async def test_processes_give_the_same_as_one(
     assert told[-1] == (6 * EVENTS, 6 * EVENTS)
 
 
+@pytest.mark.parametrize("stored_events", [1, 2 * EVENTS])
+async def test_rows_of_a_chunk_are_stored_in_several_goes(
+    database_url: str,
+    ledger: Ledger,
+    new_history: NewHistory,
+    monkeypatch: pytest.MonkeyPatch,
+    stored_events: int,
+) -> None:
+    await store(ledger, new_history, 5)
+    monkeypatch.setattr(bulk, "_STORED_EVENTS", stored_events)
+    assert {one.differing_rows for one in await rebuild(database_url, ALL, processes=1)} == {0}
+    assert len(tables_of(database_url)["progress"]) == 5
+
+
+async def test_live_tables_that_are_far_behind_are_replaced_without_a_comparison(
+    database_url: str, ledger: Ledger, new_history: NewHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(ledger, new_history, 1)
+    await Runner(database_url, ALL).catch_up()
+    await store(ledger, new_history, 2, first=2)
+    monkeypatch.setattr(rebuild_module, "_CAUGHT_UP_EVENTS_MAX", 2 * EVENTS - 1)
+
+    rebuilt = await rebuild(database_url, ALL)
+
+    assert {(one.position, one.differing_rows) for one in rebuilt} == {(3 * EVENTS, None)}
+    # From there on they are live, and compared again.
+    await store(ledger, new_history, 1, first=4)
+    assert {(one.position, one.differing_rows) for one in await rebuild(database_url, ALL)} == {(4 * EVENTS, 0)}
+
+
 async def test_it_goes_on_beside_appends_a_runner_and_readers(
     database_url: str, ledger: Ledger, new_history: NewHistory
 ) -> None:

@@ -12,7 +12,15 @@ from projections.models import ALL
 
 # One look for each position: most read models stand at the same one.
 _BUILDS: LiteralString = """
-    WITH place AS (
+    WITH standing AS (
+        SELECT name, name || '_' || number AS table_name, version, position
+        FROM projection.build
+        WHERE status = 'live'
+        UNION ALL
+        -- Has no tables of several versions.
+        SELECT 'problem', 'problem_life', 1, position FROM projection.problem_place
+    ),
+    place AS (
         SELECT
             position,
             (SELECT count(*) FROM ledger.event WHERE event.position > place.position) AS events,
@@ -23,12 +31,11 @@ _BUILDS: LiteralString = """
                 ORDER BY event.position
                 LIMIT 1
             ) AS seconds
-        FROM (SELECT DISTINCT position FROM projection.build WHERE status = 'live') AS place
+        FROM (SELECT DISTINCT position FROM standing) AS place
     )
-    SELECT name, number, version, position, events, coalesce(greatest(seconds, 0), 0)::float8
-    FROM projection.build
+    SELECT name, table_name, version, position, events, coalesce(greatest(seconds, 0), 0)::float8
+    FROM standing
     JOIN place USING (position)
-    WHERE status = 'live'
     ORDER BY name
 """
 _ASIDE: LiteralString = """
@@ -66,12 +73,12 @@ def standings(connection: psycopg.Connection[TupleRow]) -> list[Standing]:
             name=name,
             version=version,
             version_wanted=wanted.get(str(name), int(version)),
-            table=f"{name}_{number}",
+            table=table,
             position=position,
             lag_events=events,
             lag_seconds=round(seconds, 3),
             set_aside=aside.get(name, (0, ()))[0],
             set_aside_first=aside.get(name, (0, ()))[1],
         )
-        for name, number, version, position, events, seconds in connection.execute(_BUILDS)
+        for name, table, version, position, events, seconds in connection.execute(_BUILDS)
     ]

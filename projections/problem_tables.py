@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import LiteralString
 
 import msgspec
@@ -21,10 +21,12 @@ from eventstore.codec import RECORD, decode_records
 from eventstore.postgres.connection import Connection, connect, unreachable
 from projections.problem_lives import ProblemLives
 from projections.projection import subtask_number
+from projections.rebuild import OnProgress, Rebuilt
 
 #: Held by whoever fills the table: twice the same work would be no harm, but no use either.
 _LOCK_KEY = 0x70_77_70_6C
-_NAME = "problem"
+#: Under which it is listed, rebuilt, and what is set aside is shown.
+NAME = "problem"
 #: Observations are rare, and nobody waits for them.
 _POLL_SECONDS = 5.0
 
@@ -53,11 +55,26 @@ _EVENTS: LiteralString = f"""
         AND type IN ('task_submitted', 'problems_observed', 'phase_started', 'subtask_planned')
     ORDER BY position
 """  # noqa: S608
+_ALL: LiteralString = """
+    SELECT task_id FROM ledger.event WHERE position <= %s AND type = 'problems_observed'
+    UNION
+    SELECT task_id FROM projection.problem_life
+    ORDER BY task_id
+"""
+_COUNT: LiteralString = "SELECT count(*) FROM projection.problem_life"
+_DIFFERING: LiteralString = """
+    WITH
+        made AS (SELECT * FROM json_populate_recordset(NULL::projection.problem_life, %(rows)s::json)),
+        kept AS (SELECT * FROM projection.problem_life WHERE task_id = %(task_id)s)
+    SELECT count(*)
+    FROM ((TABLE made EXCEPT TABLE kept) UNION ALL (TABLE kept EXCEPT TABLE made)) AS differing
+"""
 _REMOVE: LiteralString = "DELETE FROM projection.problem_life WHERE task_id = %s"
 _INSERT: LiteralString = """
     INSERT INTO projection.problem_life
     SELECT * FROM json_populate_recordset(NULL::projection.problem_life, %s::json)
 """
+_TAKE_UP_AGAIN: LiteralString = "DELETE FROM projection.set_aside WHERE name = %s AND task_id = %s"
 _SET_ASIDE: LiteralString = """
     INSERT INTO projection.set_aside (name, task_id, position, error)
     VALUES (%s, %s, %s, %s)
@@ -80,11 +97,42 @@ async def catch_up_problems(url: str) -> int:
             if until > place:
                 tasks = await (await connection.execute(_CHANGED, (place, until))).fetchall()
                 for (task_id,) in tasks:
-                    await _take_in(connection, TaskId(task_id), until)
+                    await _put(connection, task_id, await _made(connection, TaskId(task_id), until))
                 await connection.execute(_ADVANCE, (until,))
             return int(max(until, place))
     except psycopg.Error as error:
         raise unreachable(error) from error
+
+
+async def rebuild_problems(url: str, *, on_progress: OnProgress | None = None) -> Rebuilt:
+    """Make the rows of all tasks anew, one task after the other, and hold them against those that were there.
+
+    Readers see a task as it was or as it is now; whatever cuts this off leaves it at that. An observation that cannot
+    be read is set aside, as ever. `on_progress` is told of tasks. Raises `LedgerError` where the database is away.
+    """
+    try:
+        async with await connect(url, "problems") as connection:
+            await connection.execute(_LOCK, (_LOCK_KEY,))
+            row = await (await connection.execute(_PLACES)).fetchone()
+            position = max(row) if row is not None else 0
+            tasks = await (await connection.execute(_ALL, (position,))).fetchall()
+            differing = 0
+            for done, (task_id,) in enumerate(tasks, 1):
+                rows = await _made(connection, TaskId(task_id), position)
+                differing += await _number(connection, _DIFFERING, {"task_id": task_id, "rows": rows})
+                await _put(connection, task_id, rows)
+                if on_progress is not None:
+                    on_progress(done, len(tasks))
+            await connection.execute(_ADVANCE, (position,))
+            count = await _number(connection, _COUNT)
+            return Rebuilt(name=NAME, version=1, rows=count, position=position, differing_rows=differing)
+    except psycopg.Error as error:
+        raise unreachable(error) from error
+
+
+async def _number(connection: Connection, query: LiteralString, binds: Mapping[str, str] | None = None) -> int:
+    row = await (await connection.execute(query, binds)).fetchone()
+    return int(row[0]) if row is not None else 0
 
 
 async def follow_problems(url: str) -> None:
@@ -97,10 +145,16 @@ async def follow_problems(url: str) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _take_in(connection: Connection, task_id: TaskId, until: int) -> None:
+async def _made(connection: Connection, task_id: TaskId, until: int) -> str:
+    """Make a task's rows, as JSON."""
+    await connection.execute(_TAKE_UP_AGAIN, (NAME, task_id))
     lines = await (await connection.execute(_EVENTS, (task_id, until))).fetchall()
     lives = await _lives(connection, decode_records("\n".join(str(line) for (line,) in lines)))
-    rows = await asyncio.to_thread(_as_json, lives, task_id)
+    return await asyncio.to_thread(_as_json, lives, task_id)
+
+
+async def _put(connection: Connection, task_id: str, rows: str) -> None:
+    """Put rows in the place of those that a task has."""
     async with connection.transaction():
         await connection.execute(_REMOVE, (task_id,))
         await connection.execute(_INSERT, (rows,))
@@ -146,4 +200,4 @@ async def _problems(
 async def _set_aside(connection: Connection, record: RecordedEvent, error: str) -> None:
     task_id, position = record.event.task_id, record.position
     _LOG.warning("the problems of %s are not known from position %d on: %s", task_id, position, error)
-    await connection.execute(_SET_ASIDE, (_NAME, task_id, position, error))
+    await connection.execute(_SET_ASIDE, (NAME, task_id, position, error))

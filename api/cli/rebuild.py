@@ -30,14 +30,23 @@ def rebuild(
     """Make read models anew from the ledger, beside the old ones, while everything goes on."""
     # Only this verb and its sibling need these, and they take long to load.
     from projections.models import ALL, named
-    from projections.rebuild import rebuild as rebuild_all
+    from projections.problem_tables import NAME, rebuild_problems
+    from projections.rebuild import rebuild as rebuild_events
 
+    rebuilt: list[Rebuilt] = []
     with one_line_errors():
         if every == bool(names):
             raise UsageError("say which read models, or --all")
-        projections = ALL if every else named(names or ())
-        with open_database(database_url, data_folder()) as url, bar("folding") as on_progress:
-            rebuilt = asyncio.run(rebuild_all(url, projections, processes=processes, on_progress=on_progress))
+        projections = ALL if every else named([name for name in names or () if name != NAME])
+        with open_database(database_url, data_folder()) as url:
+            if projections:
+                with bar("folding") as on_progress:
+                    rebuilt += asyncio.run(
+                        rebuild_events(url, projections, processes=processes, on_progress=on_progress)
+                    )
+            if every or NAME in (names or ()):
+                with bar("reading problems") as on_progress:
+                    rebuilt.append(asyncio.run(rebuild_problems(url, on_progress=on_progress)))
     if output is Output.json:
         print_json(rebuilt)
     else:

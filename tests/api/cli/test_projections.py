@@ -43,24 +43,30 @@ def test_it_lists_every_read_model_with_how_far_it_is_behind(pw: Pw, events: lis
     ran = pw("projections", "-o", "json")
     assert ran.exit_code == 0
     found = json.loads(ran.stdout)
-    assert [one["name"] for one in found] == [projection.name for projection in ALL]
+    assert [one["name"] for one in found] == sorted([*(projection.name for projection in ALL), "problem"])
     assert {(one["position"], one["lag_events"]) for one in found} == {(0, len(events))}
     assert all(one["lag_seconds"] > 0 for one in found)
 
 
 def test_a_rebuild_says_what_has_become_of_each(pw: Pw) -> None:
-    ran = pw("rebuild", "subtask", "worker")
+    ran = pw("rebuild", "subtask", "worker", "problem")
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert ran.stdout.splitlines() == [
         "subtask (version 1): 0 rows up to position 0; as the old table was",
         "worker (version 1): 0 rows up to position 0; as the old table was",
+        "problem (version 1): 0 rows up to position 0; as the old table was",
     ]
+
+
+def test_the_problems_alone_are_rebuilt(pw: Pw) -> None:
+    ran = pw("rebuild", "problem")
+    assert ran.stdout == "problem (version 1): 0 rows up to position 0; as the old table was\n"
 
 
 def test_all_are_rebuilt_for_programs(pw: Pw) -> None:
     ran = pw("rebuild", "--all", "-o", "json")
     assert ran.exit_code == 0
-    assert {one["name"] for one in json.loads(ran.stdout)} == {projection.name for projection in ALL}
+    assert {one["name"] for one in json.loads(ran.stdout)} == {*(projection.name for projection in ALL), "problem"}
 
 
 @pytest.mark.parametrize(

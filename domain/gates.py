@@ -58,11 +58,16 @@ def no_new_problems_gate(
     return GateEvaluated(gate=NO_NEW_PROBLEMS, passed=not worse, score=round(min(score, 1.0), 4), detail=detail)
 
 
-def effect_gate(*, changed: int, before: int, after: int, unmasks: bool = False) -> GateEvaluated:
+def effect_gate(
+    *, changed: int, before: int, after: int, unmasks: bool = False, emptied: bool = False
+) -> GateEvaluated:
     """A worker that says it is done must have made the problems fewer.
 
-    Where mending one problem may bring others to light (`unmasks`), a change is enough.
+    Where mending one problem may bring others to light (`unmasks`), a change is enough. Where others had removed all
+    that it was to remove before it began (`emptied`), nothing needs to be changed.
     """
+    if emptied and not changed:
+        return GateEvaluated(gate=EFFECT, passed=True, score=1.0, detail="others had removed its problems")
     fewer = before - after
     passed = fewer > 0 or (unmasks and changed > 0)
     removed = f"{max(fewer, 0)} of {before} problems removed"

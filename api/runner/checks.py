@@ -86,6 +86,8 @@ class Checks:
         self._baseline = Baseline(())
         # Files of which the baseline is known beside those of the scope.
         self._stale: frozenset[str] = frozenset()
+        #: Whether others have removed all that the subtask was to remove, so that there is nothing left to do.
+        self.is_emptied = False
 
     async def prepare(self, repository: Repository | None, base: str) -> None:
         """Learn what the files show before the work: from the service, and where they have changed since, by a look.
@@ -104,7 +106,13 @@ class Checks:
         self._stale = frozenset(looked_at(self._scope, changed)).intersection(changed).difference(theirs)
         paths = [path for path in sorted(self._stale) if (self._tree / path).exists()]
         found = (await observe(tool, self._tree, self._prefix, paths))[1].problems if paths else ()
+        had_some = self._has_own_problems()
         self._baseline.replace(self._stale, found)
+        self.is_emptied = had_some and not self._has_own_problems()
+
+    def _has_own_problems(self) -> bool:
+        """Tell whether the subtask's files are known to show any of the codes that it is about."""
+        return any(problem.code in self._scope.codes for problem in self._baseline.of(self._scope.files))
 
     async def evaluate(self, repository: Repository | None, base: str) -> Verdict:
         """Run the gates in the order of their cost, up to the first that fails."""
@@ -141,7 +149,9 @@ class Checks:
         gate = msgspec.structs.replace(gate, seconds=seconds)
         # Without git nobody knows what was changed; that something was is taken on trust.
         count = len(changed) if seen else 1
-        effect = gates.effect_gate(changed=count, before=len(before), after=len(after), unmasks=tool.unmasks)
+        effect = gates.effect_gate(
+            changed=count, before=len(before), after=len(after), unmasks=tool.unmasks, emptied=self.is_emptied
+        )
         return [gate, effect] if gate.passed else [gate]
 
     async def _learn_of(self, files: Sequence[str]) -> None:

@@ -45,10 +45,13 @@ async def _merge(
     client: Client, lease: Lease, request: GatesRequest, tree: str, message: str, checkout: Checkout
 ) -> VerdictReply:
     repository, task = checkout.repository, lease.task_id
-    work = await repository.commit_tree(tree, lease.base_commit, message)
+    work = await repository.commit_tree(tree, lease.base_commit, message) if request.files else lease.base_commit
     head = checkout.heads.get(task, lease.base_commit)
     while True:
-        if head == lease.base_commit:
+        if not request.files:
+            # Where nothing had to change, the branch gets no commit.
+            commit, conflicts = head, tuple[str, ...]()
+        elif head == lease.base_commit:
             commit, conflicts = work, tuple[str, ...]()
         else:
             merged = await repository.merge(head, work)

@@ -41,6 +41,9 @@ _REVIEW_SECONDS = 2.0
 #: A large tree takes longer to get ready than a lease waits for `started`: from then on it counts as work.
 _PREPARING_SECONDS = 10.0
 
+#: Said of work that no worker is started for.
+_EMPTIED = "nothing was left to do: others had removed its problems"
+
 _LOG = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
@@ -127,6 +130,9 @@ class Work:
             finally:
                 preparing.cancel()
                 await asyncio.wait({preparing})
+            if self._checks is not None and self._checks.is_emptied:
+                # Without a beginning, so that nobody takes it for the time that such work needs.
+                return e.Completed(summary=_EMPTIED)
             return await attempt.run(self._shop.worker, self._shop.host, self._tell)
         except (RepositoryError, ToolError, ReportError) as error:
             return e.Failed(error=str(error))

@@ -7,8 +7,7 @@ for all read models: reading, folding, copying, indexing, comparing with the liv
 alone is the ledger's feed: the same events as whole records, decoded, and nothing done with them. Costs are processor
 seconds of clients and server together, so that the ratio is one of work, whoever else is on the machine.
 
-`--events 10000000` takes an hour or two and 8 GB below the temporary folder (`TMPDIR` names another one); nobody need
-look on: everything is printed as it comes.
+`--events 10000000` takes a quarter of an hour and 8 GB below the temporary folder (`TMPDIR` names another one).
 """
 
 from __future__ import annotations

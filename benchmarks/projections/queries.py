@@ -178,7 +178,7 @@ def prepare(url: str, events: int) -> int:
         ).fetchall()
         if behind:
             asyncio.run(rebuild(url, ALL))
-        tables = dict(
+        tables: dict[str, int] = dict(
             connection.execute("SELECT name, number FROM projection.build WHERE status = 'live'").fetchall()
         )
         copies = max(made // _MADE, 1)

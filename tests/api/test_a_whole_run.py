@@ -39,6 +39,24 @@ def test_tables_tell_people_the_outcome_and_the_branch(bench: Bench) -> None:
     assert "pw/repository-" in ran.stdout
 
 
+def test_what_others_have_removed_is_given_to_no_worker(bench: Bench, run_git) -> None:
+    # More than one subtask holds: as many as there are codes, all in the same files.
+    for number in range(7, 65):
+        source = (bench.repository / "pkg" / "m01.py").read_text()
+        (bench.repository / "pkg" / f"m{number:02}.py").write_text(source)
+    run_git(bench.repository, "add", "-A")
+    run_git(bench.repository, "commit", "-q", "-m", "two")
+    source = "(BENCH / f'ran-{os.getpid()}').touch()\nfix()"
+    report = bench.run("--tool", "ruff", "-j", "1", "--strategy", "code", "--worker", bench.worker(source))
+    assert len(list(bench.folder.glob("ran-*"))) == 1
+    assert report["after"] == {}
+    assert len(report["subtasks"]) == report["accepted"] > 1
+    assert report["rejected"] == 0
+    notes = {subtask["note"] for subtask in report["subtasks"][1:]}
+    assert notes == {"nothing was left to do: others had removed its problems"}
+    assert run_git(bench.repository, "rev-list", "--count", f"main..{report['branch']}") == "1"
+
+
 def test_apply_fast_forwards_the_checkout(bench: Bench) -> None:
     wanted = bench.fixed_tree()
     worker = ("--worker", "ruff-fix --unsafe-fixes", "-j", "2", "--strategy", "code")

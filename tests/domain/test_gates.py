@@ -168,6 +168,13 @@ def test_a_worker_that_made_the_problems_fewer_has_had_an_effect() -> None:
     assert (gate.passed, gate.score, gate.detail) == (True, 1.0, "3 of 4 problems removed")
 
 
+def test_who_finds_its_problems_gone_need_not_change_anything() -> None:
+    gate = gates.effect_gate(changed=0, before=4, after=4, emptied=True)
+
+    assert (gate.passed, gate.detail) == (True, "others had removed its problems")
+    assert not gates.effect_gate(changed=1, before=4, after=4, emptied=True).passed
+
+
 @pytest.mark.parametrize("after", [4, 5])
 def test_a_change_that_makes_no_problem_go_is_no_effect(after: int) -> None:
     gate = gates.effect_gate(changed=1, before=4, after=after)

@@ -136,6 +136,24 @@ async def test_what_others_have_removed_meanwhile_is_not_this_workers_merit(benc
     assert (verdict.failed.gate, verdict.failed.detail) == ("effect", "0 of 1 problems removed")
 
 
+async def test_where_others_have_removed_all_meanwhile_nothing_needs_to_be_changed(bench: Bench) -> None:
+    verdict = await bench.verdict({}, since={"a.py": "fine\n"})
+    assert verdict.failed is None
+    assert (verdict.changed, verdict.gates[-1].detail) == ((), "others had removed its problems")
+
+
+async def test_a_change_where_others_have_removed_all_has_no_effect(bench: Bench) -> None:
+    verdict = await bench.verdict({"a.py": "fine\n# touched\n"}, since={"a.py": "fine\n"})
+    assert verdict.failed is not None
+    assert verdict.failed.detail == "0 of 0 problems removed"
+
+
+async def test_who_changes_nothing_while_some_of_its_problems_are_there_has_done_nothing(bench: Bench) -> None:
+    verdict = await bench.verdict({}, since={"a.py": "BAD 1\n"})
+    assert verdict.failed is not None
+    assert verdict.failed.detail == "no file was changed"
+
+
 async def test_files_of_others_that_have_changed_are_not_looked_at(bench: Bench) -> None:
     await bench.verdict({"a.py": "fine\n"}, since={"b.py": "fine\n"})
     assert bench.looks() == ["a.py"]

@@ -94,6 +94,19 @@ async def test_work_on_an_older_base_is_merged_where_it_does_not_meet_other_work
     assert [request.head for request in judge.asked] == [bench.base, theirs]
 
 
+async def test_work_that_changed_nothing_is_accepted_without_a_commit(bench: Bench) -> None:
+    theirs = await bench.theirs({"a.py": "x = 2\n"})
+    await bench.repository.advance_branch("pw/tree-1", theirs)
+    judge = Judge(theirs)
+    tree = await bench.tree({})
+
+    reply = await bench.hand_in(judge, Verdict(gates=(PASSED,), tree=tree))
+
+    assert reply.outcome == "accepted"
+    assert (judge.asked[-1].commit, judge.asked[-1].files) == (theirs, ())
+    assert await bench.repository.git("rev-parse", "pw/tree-1") == theirs
+
+
 async def test_a_conflict_is_told_and_moves_nothing(bench: Bench) -> None:
     theirs = await bench.theirs({"a.py": "x = 3\n"})
     judge = Judge(theirs)

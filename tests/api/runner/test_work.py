@@ -22,6 +22,7 @@ from api.runner.work import Shop, Work
 from api.runner.workers import worker_from
 from api.schemas import (
     AnyMessage,
+    Baseline,
     BlockerView,
     CompletedMessage,
     GatesRequest,
@@ -29,11 +30,13 @@ from api.schemas import (
     MessageReceipt,
     ReleaseRequest,
     SubtaskView,
+    ToolSpec,
     VerdictReply,
 )
 from domain import events as e
 from domain.errors import StaleLeaseError
 from domain.plan import Effort
+from domain.problem import Problem
 from domain.scope import TaskScope
 from eventstore.clock import SystemClock
 
@@ -50,6 +53,7 @@ class Service:
         self.released: list[ReleaseRequest] = []
         self.judged: list[GatesRequest] = []
         self.blockers: tuple[BlockerView, ...] = ()
+        self.observed = Baseline(commit="", problems=())
         self.refused: type[AnyMessage] | None = None
         #: Set by the test to let the brief be given.
         self.may_brief = asyncio.Event()
@@ -79,6 +83,9 @@ class Service:
             history=(),
             blockers=self.blockers,
         )
+
+    async def baseline(self, subtask_id: str) -> Baseline:
+        return self.observed
 
     async def brief(self, subtask_id: str, *, report: str) -> str:
         await self.may_brief.wait()
@@ -190,6 +197,27 @@ async def test_work_is_begun_reported_judged_and_on_the_branch(bench: Bench, run
     assert run_git(bench.folder, "show", "pw/tree-1:a.py") == "x = 2"
     assert run_git(bench.folder, "log", "-1", "--format=%b", "pw/tree-1").startswith("so")
     assert (bench.listener.said, bench.heart.holds) == (["accepted"], [])
+
+
+async def test_what_others_have_emptied_is_done_without_a_worker(
+    bench: Bench, committed: Callable[..., str], run_git: Callable[..., str]
+) -> None:
+    # When it was observed the file had a problem, which is gone at the commit that the work starts from.
+    problem = Problem(tool="grep", code="E1", path="a.py", message="x is not 1")
+    observed = committed({"a.py": "x = 0\n"})
+    base = committed({"a.py": "x = 1\n"})
+    bench.service.observed = Baseline(commit=observed, problems=(problem,))
+    tool = ToolSpec(name="true", argv=("true", "{files}"), format="flake8")
+    bench.lease = bench.service.lease = msgspec.structs.replace(bench.lease, base_commit=base, tool=tool)
+
+    await bench.run("Path('a.py').write_text('never')")
+
+    # Never begun, so that nobody learns from it how long such work takes.
+    assert bench.service.told == ["completed"]
+    [request] = bench.service.judged
+    assert [gate.gate for gate in request.gates if gate.passed] == ["scope", "no new problems", "effect"]
+    assert (request.commit, request.files) == (base, ())
+    assert run_git(bench.folder, "rev-parse", "pw/tree-1") == base
 
 
 async def test_each_message_has_an_id_of_its_own(bench: Bench) -> None:

@@ -295,10 +295,13 @@ async def test_what_one_that_died_has_left_is_removed_and_the_live_tables_are_no
 
 
 _CODE = """
+import signal
 import sys
 from api.cli.main import app
 from projections import rebuild
 if __name__ == "__main__":
+    # Whoever is started in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rebuild._PROCESSES_FROM_EVENTS = 0
     app(["rebuild", "--all", "--processes", "2", "--database-url", sys.argv[1]])
 """

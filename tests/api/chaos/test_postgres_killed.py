@@ -27,7 +27,7 @@ Figures = dict[str, int]
 
 WORKERS = 6
 SUBTASKS = 24
-LEASE_SECONDS = 1.5
+LEASE_SECONDS = 3.0
 
 
 @pytest.fixture(scope="module")

@@ -82,8 +82,6 @@ class _Fold:
         if attempt is None or after is None or attempt.epoch != step.event.lease_epoch:
             return
         worker = self._seen(attempt.worker_id, step)
-        if attempt.heard is not None:
-            _hear(worker, attempt.heard)
         worker.worked_seconds += step.worked_seconds
         worker.blocked_seconds += step.blocked_seconds
         if step.usage is not None:

@@ -144,6 +144,60 @@ def test_what_a_worker_said_before_it_was_lost_is_when_it_was_last_seen(history:
     assert row["position"] == len(history.events)
 
 
+def test_what_a_worker_says_after_a_report_is_its_last_word(history: History) -> None:
+    reported(history)
+    history.complete(25)
+    course = Course(named(["progress", "subtask", "worker"]))
+    for record in history.recorded:
+        course.apply(record)
+    rows, at, last = taken(course), START + timedelta(seconds=25), len(history.events)
+    assert (rows["worker"][0]["last_seen_at"], rows["worker"][0]["position"]) == (at, last)
+    assert (rows["subtask"][0]["changed_at"], rows["subtask"][0]["position"]) == (at, last)
+    assert (rows["progress"][0]["changed_at"], rows["progress"][0]["position"]) == (at, last)
+
+
+def test_a_report_under_another_epoch_is_not_the_holders_word(history: History) -> None:
+    history.plan(2, 30.0)
+    history.start(10)
+    history.add(20, e.Progress(completed=1, total=4), subtask=1, epoch=2, worker="w2")
+    course = Course(named(["worker"]))
+    for record in history.recorded:
+        course.apply(record)
+    [row] = taken(course)["worker"]
+    assert (row["worker_id"], row["last_seen_at"]) == ("w1", START + timedelta(seconds=10))
+
+
+def test_an_event_of_the_task_is_seen_with_what_was_reported_before_it(history: History) -> None:
+    seen: list[float] = []
+
+    class Looking(_Listener):
+        def apply(self, step: Step) -> None:
+            seen.extend(subtask.fraction for subtask in step.task.subtasks.values())
+
+    looking = Projection(
+        name="looking", version=1, table=SQLModel, fold=Looking, events=frozenset({e.MilestoneReached})
+    )
+    reported(history)
+    history.add(25, e.MilestoneReached(phase=1, percent=25))
+    course = Course([looking])
+    for record in history.recorded:
+        course.apply(record)
+    assert seen == [0.75]
+
+
+def test_a_report_is_taken_once(history: History) -> None:
+    history.plan(2, 30.0, 60.0)
+    history.start(10, 1)
+    history.start(11, 2)
+    course = Course(named(["subtask", "worker"]))
+    for second, subtask in ((14, 1), (15, 2)):
+        history.add(second, e.Progress(completed=1, total=4), subtask=subtask, epoch=1, worker=f"w{subtask}")
+        for record in history.recorded:
+            course.apply(record)
+        rows = taken(course)
+    assert [row["subtask"] for row in rows["subtask"]] == [2]
+
+
 def test_a_report_that_comes_after_rows_were_taken_changes_them_again(history: History) -> None:
     history.plan(2, 30.0)
     history.start(10)

@@ -122,7 +122,7 @@ def test_a_task_that_is_too_large_to_be_read_at_once_is_read_in_parts(
 ) -> None:
     monkeypatch.setattr(bulk, "CHUNK_EVENTS", 100)
     monkeypatch.setattr(bulk, "TASK_STORED_BYTES_MAX", 5_000)
-    tasks = [("a", 60, 900), ("b", 40, 5_001), ("c", 70, 5_000), ("d", 40, 10), ("e", 500, 9_000), ("f", 1, 1)]
+    tasks = [("a", 60, 5_001), ("b", 40, 900), ("c", 70, 5_000), ("d", 40, 10), ("e", 500, 9_000), ("f", 1, 1)]
     assert [(one.first, one.last, one.events, one.is_large) for one in bulk.chunks_of(tasks)] == [
         ("a", "b", 100, True),
         ("c", "c", 70, False),

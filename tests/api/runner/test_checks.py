@@ -154,6 +154,13 @@ async def test_who_changes_nothing_while_some_of_its_problems_are_there_has_done
     assert verdict.failed.detail == "no file was changed"
 
 
+async def test_who_was_to_remove_what_no_look_has_shown_has_not_found_it_gone(bench: Bench) -> None:
+    scope = TaskScope(files=("a.py",), codes=("E2",))
+    verdict = await bench.verdict({}, since={"a.py": "fine\n"}, scope=scope)
+    assert verdict.failed is not None
+    assert verdict.failed.detail == "no file was changed"
+
+
 async def test_files_of_others_that_have_changed_are_not_looked_at(bench: Bench) -> None:
     await bench.verdict({"a.py": "fine\n"}, since={"b.py": "fine\n"})
     assert bench.looks() == ["a.py"]

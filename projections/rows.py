@@ -66,8 +66,8 @@ async def remove_tasks(connection: Connection, build: Build, task_ids: Sequence[
 _COPY: LiteralString = "COPY {} ({}) FROM STDIN (FORMAT csv, NULL 'null', QUOTE '\"', ESCAPE '\\')"
 #: What JSON may put behind a backslash.
 _ESCAPED = re.compile(rb'\\(?:["\\bfnrt]|u[0-9a-f]{4})')
-#: What an array of Postgres holds without quotes.
-_PLAIN = re.compile(r"[\w./:@+=,-]+", re.ASCII)
+#: Items that an array of Postgres holds without quotes.
+_PLAIN = re.compile(r"[\w./:@+=-]+(?:,[\w./:@+=-]+)*", re.ASCII)
 
 
 def copy(

@@ -28,10 +28,9 @@ _COLUMNS: dict[str, st.SearchStrategy[Any]] = {
 _ROWS = st.tuples(*_COLUMNS.values()).map(lambda values: dict(zip(_COLUMNS, values, strict=True)))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(_ROWS, min_size=1, max_size=8))
-def test_what_is_copied_is_what_is_read_again(database_url: str, rows: list[dict[str, Any]]) -> None:
-    with psycopg.connect(database_url) as connection:
+def copied(url: str, rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """Copy rows into a table, and read them again."""
+    with psycopg.connect(url) as connection:
         connection.execute(
             "CREATE TEMPORARY TABLE made (task_id text, worker_id text, passed boolean, position bigint,"
             " seconds float8, at timestamptz, codes text[], depends_on integer[])"
@@ -40,5 +39,20 @@ def test_what_is_copied_is_what_is_read_again(database_url: str, rows: list[dict
         statement = sql.SQL("COPY made FROM STDIN (FORMAT csv, NULL 'null', QUOTE '\"', ESCAPE '\\')")
         with connection.cursor() as cursor, cursor.copy(statement) as copying:
             copying.write(as_csv(rows, ["codes", "depends_on"]))
-        found = connection.execute("TABLE made").fetchall()
-    assert found == [tuple(row.values()) for row in rows]
+        return connection.execute("TABLE made").fetchall()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(_ROWS, min_size=1, max_size=8))
+def test_what_is_copied_is_what_is_read_again(database_url: str, rows: list[dict[str, Any]]) -> None:
+    assert copied(database_url, rows) == [tuple(row.values()) for row in rows]
+
+
+def test_lists_with_and_without_quotes_are_read_again(database_url: str) -> None:
+    lists = [
+        [], [""], ["", ""], ["a", ""], ["", "a"], ["a"], ["a", "b.py"], ["a,b"], ["a,b", "c"], ["a,b", ""], [","],
+        ["null"], ["NULL", "x"], ["{}"], ["a b"], ["\u00fc"], ["x\n"], ["-Werror=unused", "clippy::all"],
+    ]  # fmt: skip
+    row = dict.fromkeys(_COLUMNS) | {"depends_on": [1, 22]}
+    found = copied(database_url, [row | {"codes": codes} for codes in lists])
+    assert [(codes, numbers) for *_, codes, numbers in found] == [(codes, [1, 22]) for codes in lists]

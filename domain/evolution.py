@@ -150,8 +150,9 @@ def _with_cost(subtask: SubtaskState, usage: e.Usage) -> SubtaskState:
 
 def _started(subtask: SubtaskState, event: e.Event, body: e.Started) -> SubtaskState:
     subtask, at = _unblocked(_spoken(subtask, event, body.usage), event), event.occurred_at
-    since = subtask.started_at or at
-    return _change(subtask, status="running", started_at=since, heard_at=at, moved_at=at, issue=None)
+    return _change(
+        subtask, status="running", started_at=subtask.started_at or at, heard_at=at, moved_at=at, issue=None
+    )
 
 
 def _progressed(subtask: SubtaskState, event: e.Event, body: e.Progress) -> SubtaskState:

@@ -161,6 +161,7 @@ class _Texts:
             self._texts[name].append(as_csv(rows, self._lists[name]))
 
     def store(self) -> None:
+        """Copy all that was taken, and forget it."""
         for one in self.projections:
             copy(self._connection, one, self._tables[one.name], self._texts[one.name])
             self._texts[one.name].clear()

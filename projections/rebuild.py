@@ -3,8 +3,9 @@
     lock -> new tables -> fold in one snapshot, copy -> index -> catch up -> compare -> turn the views
 
 New tables are nobody's until the last step, one transaction in which the live tables stand still: both are brought to
-the same position and compared, and the views are turned to the new ones. Until then everything can be cut off at any
-point: the live tables are untouched, and what is half-made is removed with the next start.
+the same position and compared, unless the live ones are far behind, and the views are turned to the new ones. Until
+then everything can be cut off at any point: the live tables are untouched, and what is half-made is removed with the
+next start.
 
 What is folded is all up to a settled position, which no event can appear below any more, in one snapshot that all
 processes share. Nothing is sent or started by it: a fold has no effect but its rows.

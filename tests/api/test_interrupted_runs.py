@@ -43,7 +43,9 @@ def test_an_interrupted_run_says_how_to_go_on_and_leaves_nothing_running(
     assert stderr == f"pw: interrupted; nothing is lost: pw run --resume {task}\n"
     assert bench.workers_are_gone()
     assert bench.nothing_left_behind()
-    assert [name for _, name, _ in bench.events()][-3:] == ["subtask_released", "subtask_ready", "task_paused"]
+    # A forecast may be written down at any moment, also between the last release and the pause.
+    happened = [name for _, name, _ in bench.events() if name != "task_forecast"]
+    assert happened[-3:] == ["subtask_released", "subtask_ready", "task_paused"]
     resume(bench)
 
 

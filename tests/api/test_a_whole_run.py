@@ -172,8 +172,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(bench: Bench, fix_all: str) 
 
 def test_every_step_is_in_the_ledger(bench: Bench, fix_all: str) -> None:
     bench.run("--tool", "ruff", "--worker", fix_all, "-j", "1")
-    task = [name for stream, name, _ in bench.events() if "." not in stream]
-    subtask = [name for stream, name, _ in bench.events() if "." in stream]
+    # Forecasts are written down by the clock: a run that takes its time has some.
+    happened = [(stream, name) for stream, name, _ in bench.events() if name != "task_forecast"]
+    task = [name for stream, name in happened if "." not in stream]
+    subtask = [name for stream, name in happened if "." in stream]
     assert task == [
         "task_submitted", "problems_observed", "task_analyzed", "task_decomposed", "phase_started",
         *4 * ["milestone_reached"], "problems_observed", "task_synthesized", "task_completed",

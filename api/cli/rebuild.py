@@ -37,7 +37,7 @@ def rebuild(
     with one_line_errors():
         if every == bool(names):
             raise UsageError("say which read models, or --all")
-        projections = ALL if every else named([name for name in names or () if name != NAME])
+        projections = ALL if every else named(names or (), beside=(NAME,))
         with open_database(database_url, data_folder()) as url:
             if projections:
                 with bar("folding") as on_progress:

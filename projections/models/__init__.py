@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from domain.errors import UnknownProjectionError
 from projections.models.blocker import BLOCKER
@@ -23,9 +23,13 @@ ALL: tuple[Projection, ...] = (
 )  # fmt: skip
 
 
-def named(names: Iterable[str]) -> Sequence[Projection]:
-    """Give the read models of these names; raises `UnknownProjectionError` where there is none of one."""
+def named(names: Iterable[str], *, beside: Collection[str] = ()) -> Sequence[Projection]:
+    """Give the read models of these names, without those `beside`, which are made in another way.
+
+    Raises `UnknownProjectionError` where there is none of a name.
+    """
     known = {projection.name: projection for projection in ALL}
-    if unknown := sorted(set(names) - known.keys()):
-        raise UnknownProjectionError(f"there is no read model {unknown[0]!r}: there are {', '.join(known)}")
-    return [known[name] for name in sorted(set(names))]
+    if unknown := sorted(set(names) - known.keys() - set(beside)):
+        there = ", ".join(sorted([*known, *beside]))
+        raise UnknownProjectionError(f"there is no read model {unknown[0]!r}: there are {there}")
+    return [known[name] for name in sorted(known.keys() & set(names))]

@@ -73,16 +73,21 @@ def test_all_are_rebuilt_for_programs(pw: Pw) -> None:
     ("arguments", "message"),
     [
         (["nonsense"], "pw: there is no read model 'nonsense': there are blocker, burndown, "),
+        (["problem", "nonsense"], "pw: there is no read model 'nonsense': there are blocker, burndown, "),
         ([], "pw: say which read models, or --all\n"),
         (["subtask", "--all"], "pw: say which read models, or --all\n"),
     ],
-    ids=["unknown", "none", "both"],
+    ids=["unknown", "one of two unknown", "none", "both"],
 )
 def test_a_call_that_cannot_work_is_one_line(pw: Pw, arguments: list[str], message: str) -> None:
     ran = pw("rebuild", *arguments)
     assert ran.exit_code == 2
     assert ran.stderr.startswith(message)
     assert ran.stderr.count("\n") == 1
+
+
+def test_what_can_be_rebuilt_is_all_named_where_something_cannot(pw: Pw) -> None:
+    assert ", plan, problem, progress, " in pw("rebuild", "nonsense").stderr
 
 
 def test_an_event_that_cannot_be_taken_in_is_one_line_of_a_rebuild(pw: Pw, events: list[int]) -> None:

@@ -21,6 +21,7 @@ import forecasts
 import histories
 from rich.console import Console
 from rich.table import Table
+from scores import scored
 
 from domain.estimation.export import exported
 from domain.estimation.learner import Learner
@@ -67,6 +68,7 @@ def main() -> None:
         "makespan": _makespan,
         "wholes": _wholes,
         "first": _first,
+        "young": _young,
         "costs": _costs,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -196,6 +198,21 @@ def _first(data: Path) -> None:
     table = _table("first ten starts of an empty ledger for each project (bar 1.0 warm)", "prior", "starts", "|log|")
     for label, some in errors.items():
         table.add_row(label, str(len(some)), f"{fmean(some):.2f}")
+    _OUT.print(table)
+
+
+def _young(data: Path) -> None:
+    table = _table(
+        "the forecasts 11 to 100 of ledgers that began with the shipped prior", "of", "n", "c80 / c95", "width"
+    )
+    for name in histories.UNITS:
+        rows = histories.read(data, name)
+        for numbers in (range(10, 30), range(30, 100)):
+            said = forecasts.young_ledgers(name, rows, SHIPPED, numbers)
+            scores = scored([actual for actual, _ in said], [quantiles for _, quantiles in said])
+            width = fmean(quantiles.p95 / quantiles.p50 for _, quantiles in said)
+            of = f"{name}, {numbers.start + 1} to {numbers.stop}"
+            table.add_row(of, f"{len(said):,}", f"{scores.c80:.2f} / {scores.c95:.2f}", f"{width:.1f}")
     _OUT.print(table)
 
 

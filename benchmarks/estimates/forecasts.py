@@ -165,6 +165,36 @@ def first_starts(name: str, rows: list[Row], shipped: Prior) -> dict[str, list[f
     return errors
 
 
+def young_ledgers(name: str, rows: list[Row], shipped: Prior, numbers: range) -> list[tuple[float, Quantiles]]:
+    """Begin a ledger with the shipped prior for each project or agent of the test, where that has starts enough.
+
+    Gives the actual and the forecast of its starts of these numbers; the forecasts of what was started at once know
+    the same.
+    """
+    owners: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows[split(rows) :]:
+        owners[row.project if name == "cesaw" else row.worker].append(row)
+    said: list[tuple[float, Quantiles]] = []
+    for own in owners.values():
+        if len(own) >= numbers.stop:
+            said += _young(own, UNITS[name], Learner(prior=shipped), numbers)
+    return said
+
+
+def _young(rows: list[Row], unit: float, learner: Learner, numbers: range) -> Iterator[tuple[float, Quantiles]]:
+    issued: dict[int, Issued] = {}
+    for position, moment in enumerate(moments(rows[: numbers.stop])):
+        row = rows[moment.row]
+        features = row.features(unit, planned=False)
+        if not moment.starts:
+            learner.learn(completion(row, position, unit, features, issued.pop(moment.row)))
+            continue
+        forecast = learner.forecast(features)
+        issued[moment.row] = forecast.issued
+        if moment.row in numbers:
+            yield row.effort, Quantiles(*(quantile(learner, forecast, share) / unit for share in _SHARES))
+
+
 def beginnings(name: str, rows: list[Row]) -> list[float]:
     """Give |log ratio| of the first ten starts ever of each project, with a prior from those before it."""
     unit, others = UNITS[name], Learner()

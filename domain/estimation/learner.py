@@ -121,7 +121,10 @@ class Learner:
         by_measures = state.slopes.effect(distances)
         levels = state.base[1] + sum(cell[1] for cell in cells if cell)
         variances = uncertainties(cells, state.strengths)
-        issued = completion.issued or self._issued(features, levels + by_measures, variances)
+        issued = completion.issued
+        if issued is None or state.residuals.are_few:
+            # Forecasts of one ignorance share its error, which what has ended since has mended.
+            issued = self._issued(features, levels + by_measures, variances)
         seen = self._score(completion, issued)
         known = _CENSORED_WORTH if completion.censored else MILLI
         error = seen - levels - by_measures

@@ -13,7 +13,7 @@ from domain.estimation.learner import Learner
 from domain.estimation.prior import VAGUE, Prior
 from domain.estimation.state import State
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same completions would make another model."""
 
 

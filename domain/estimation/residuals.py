@@ -43,6 +43,11 @@ class Residuals(msgspec.Struct, kw_only=True):
         prior = round(MICRO * deviation)
         return cls(prior_deviation=prior, grid=_grid([], prior))
 
+    @property
+    def are_few(self) -> bool:
+        """Tell whether quantiles are still made of a deviation, which a few large residuals decide."""
+        return len(self.window) < _FEW
+
     def learn(self, residual: int) -> None:
         """Take in one, and whether it was under P80."""
         self.fresh.append(residual)

@@ -185,6 +185,21 @@ def test_the_shipped_prior_expects_minutes_of_an_agent() -> None:
     assert 60 < median(Learner(prior=SHIPPED), Features(category="c", worker="w")) < 1_800
 
 
+def test_what_was_foretold_at_once_in_an_empty_ledger_errs_once() -> None:
+    source = random.Random(2)
+    known = Features(category="agent local types", project="here", worker="w", planned_seconds=1500.0)
+    learner = Learner(prior=SHIPPED)
+    # Eight begin before one has ended, each three thousand times shorter than the prior has it.
+    issued = [learner.forecast(known).issued] * 8
+    for position, said in enumerate([*issued, *[None] * 8]):
+        seconds = 0.5 * source.lognormvariate(0.0, 0.2)
+        learner.learn(Completion(position=position, features=known, seconds=seconds, issued=said))
+
+    after = estimate(learner, known)
+    assert after.p50 == pytest.approx(0.5, rel=0.5)
+    assert after.p95 < 5.0
+
+
 def test_siblings_share_a_part_of_their_error() -> None:
     shared = dict(learned(500).forecast(Features(category="c0", decomposition="new")).shared)
 

@@ -26,9 +26,6 @@ from domain.planning.units import Bin, files_of, holds_of, kind_of, units_of
 from domain.problem import Problem
 from domain.scope import TaskScope
 
-#: A subtask's budget, in seconds, where nobody gave one and the estimate does not ask for more.
-_TIME_BUDGET_SECONDS = 1800.0
-
 #: Pairs that a plan names.
 _CONFLICTS_MAX = 100
 
@@ -203,7 +200,6 @@ def _subtask(content: Bin, codes_in_file: dict[str, set[str]], request: Request)
     codes = {code for unit in content for code in unit.codes}
     present = {code for path in files for code in codes_in_file[path]}
     effort = request.estimates.explained(work_of(content, request))
-    budget = request.time_budget_seconds
     return PlannedSubtask(
         # Postgres keeps no NUL, and a tool's message may hold one.
         title=_title(content, sorted(files), codes).replace("\0", "?"),
@@ -217,7 +213,7 @@ def _subtask(content: Bin, codes_in_file: dict[str, set[str]], request: Request)
             excluded_files=request.excluded_files,
             constraints=request.constraints,
             quality=request.quality,
-            time_budget_seconds=max(_TIME_BUDGET_SECONDS, round(effort.p95, 1)) if budget is None else budget,
+            time_budget_seconds=request.budget_seconds(effort),
         ),
         problems=_members(content),
         effort=effort,

@@ -20,7 +20,8 @@ from domain.planning.units import Bin, demands_of, domain_in, files_of
 _DRAWS_MAX, _DRAWS_MIN = 24, 8
 _STEPS_MAX = 1200
 
-_Z80 = 0.8416
+#: Scores of the normal distribution at its quantiles.
+_Z80, _Z95 = 0.8416, 1.6449
 
 
 class Makespan(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +76,13 @@ def makespan(arrangement: Arrangement, workers: int, request: Request) -> Makesp
     simulation = Simulation(jobs)
     runs = sorted(
         simulation.run(workers, seconds).makespan_seconds + overhead * (workers - 1)
-        for seconds in _draws(estimates, shared, slow_down, overhead)
+        for seconds in _draws(estimates, shared, request, slow_down)
     )
     return Makespan(mean=round(fmean(runs), 3), p80=round(_quantile(runs, 0.8), 3))
 
 
 def _draws(
-    estimates: Sequence[Effort], shared: Sequence[float], slow_down: float, overhead: float
+    estimates: Sequence[Effort], shared: Sequence[float], request: Request, slow_down: float
 ) -> list[list[float]]:
     """Draw durations of all jobs, the same for every number of workers; what they share, once for all.
 
@@ -97,16 +98,26 @@ def _draws(
         common = scores.copy()
     columns = []
     for estimate, part in zip(estimates, shared, strict=True):
-        sigma = math.log(estimate.p80 / estimate.p50) / _Z80 if estimate.p50 > 0 else 0.0
-        apart, together = sigma * math.sqrt(1.0 - part), sigma * math.sqrt(part)
+        apart, together = math.sqrt(1.0 - part), math.sqrt(part)
+        limit = request.budget_seconds(estimate)
         order.shuffle(scores)
         columns.append(
             [
-                estimate.p50 * math.exp(apart * score + together * other) * slow_down + overhead
+                min(_seconds_at(estimate, apart * score + together * other), limit) * slow_down
+                + request.costs.overhead
                 for score, other in zip(scores, common, strict=True)
             ]
         )
     return [list(row) for row in zip(*columns, strict=True)] if columns else [[]]
+
+
+def _seconds_at(estimate: Effort, score: float) -> float:
+    """Give the seconds at a score of the normal distribution: their log is linear from quantile to quantile."""
+    if estimate.p50 <= 0:
+        return 0.0
+    if score <= _Z80:
+        return estimate.p50 * (estimate.p80 / estimate.p50) ** (score / _Z80)
+    return estimate.p80 * (estimate.p95 / estimate.p80) ** ((score - _Z80) / (_Z95 - _Z80))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

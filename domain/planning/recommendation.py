@@ -20,10 +20,8 @@ def recommend(curve: Sequence[WorkerCurvePoint], cores: int | None) -> tuple[int
         if held.makespan_seconds - point.makespan_seconds >= _WORTHWHILE * ideal:
             best = number
     chosen = curve[best]
-    said = (
-        f"{chosen.workers} of them take about {spell(chosen.makespan_seconds)} by simulation"
-        f" (P80 {spell(chosen.p80_seconds)}), 1 takes {spell(alone)}"
-    )
+    taken = f"about {spell(chosen.makespan_seconds)} by simulation (P80 {spell(chosen.p80_seconds)})"
+    said = f"1 takes {taken}" if best == 0 else f"{chosen.workers} of them take {taken}, 1 takes {spell(alone)}"
     if best + 1 < len(curve):
         rest = min(point.makespan_seconds for point in curve[best + 1 :])
         saved = max(chosen.makespan_seconds - rest, 0.0)

@@ -7,9 +7,14 @@ from typing import Literal, get_args
 import msgspec
 
 from domain.effort import Estimator, PriorsAlone, WorkerKind
+from domain.plan import Effort
 
 Strategy = Literal["auto", "root-cause", "code", "file", "directory", "owner"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+
+
+#: A subtask's budget, in seconds, where nobody gave one and the estimate does not ask for more.
+_TIME_BUDGET_SECONDS = 1800.0
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,3 +65,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     def costs(self) -> Costs:
         """The figures for this kind of worker."""
         return COSTS[self.worker]
+
+    def budget_seconds(self, effort: Effort) -> float:
+        """Give the time that an attempt at a subtask may take; no attempt lasts longer."""
+        if self.time_budget_seconds is not None:
+            return self.time_budget_seconds
+        return max(_TIME_BUDGET_SECONDS, round(effort.p95, 1))

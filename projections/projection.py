@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, get_args
 
 import msgspec
@@ -112,6 +113,7 @@ class Projection:
         return [one.name for one in self.table.__table__.columns if isinstance(one.type, ARRAY)]  # type: ignore[attr-defined]
 
 
+@lru_cache(maxsize=8_192)
 def subtask_number(subtask_id: str) -> int:
-    """Give a subtask's number within its task."""
+    """Give a subtask's number within its task. Several rows of each subtask ask for it."""
     return int(subtask_id.rpartition(".")[2])

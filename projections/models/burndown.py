@@ -42,7 +42,7 @@ _POINTS: frozenset[type] = frozenset(
 class _Fold:
     def __init__(self) -> None:
         self._rows: list[Row] = []
-        self._subtasks: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
         self._left = self._live = 0
         # In milliseconds: whole numbers come back to nothing, however often they are added and taken away.
         self._weight_left = self._weight_accepted = 0
@@ -50,13 +50,10 @@ class _Fold:
         self._planning = False
 
     def apply(self, step: Step) -> None:
-        if step.moved:
-            if step.before is not None:
-                self._count(step.before, -1)
-            if step.after is not None:
-                self._count(step.after, 1)
-        elif step.after is not None:
-            return
+        if step.after is not None:
+            if not step.moved:
+                return
+            self._move(step.before, step.after)
         kind = step.kind
         if kind is e.SubtaskPlanned:
             # A point for the whole plan, when the first of it is claimed.
@@ -72,15 +69,24 @@ class _Fold:
             self._problems = step.body.problems
         self._rows.append(self._row(step))
 
+    def _move(self, before: SubtaskState | None, after: SubtaskState) -> None:
+        self._live += (after.status in LIVE) - (before is not None and before.status in LIVE)
+        if before is not None and before.status not in ENDED and after.status not in ENDED:
+            # As far from its end as it was: most moves are such.
+            return
+        if before is not None:
+            self._count(before, -1)
+        self._count(after, 1)
+
     def _count(self, subtask: SubtaskState, sign: int) -> None:
         status, weight = subtask.status, sign * round(subtask.plan.effort.p50 * 1000)
-        self._subtasks[status] += sign
-        if status == "accepted":
-            self._weight_accepted += weight
-        elif status not in ENDED:
+        if status not in ENDED:
             self._left += sign
             self._weight_left += weight
-            self._live += sign if status in LIVE else 0
+            return
+        self._ended[status] += sign
+        if status == "accepted":
+            self._weight_accepted += weight
 
     def _row(self, step: Step) -> Row:
         return {
@@ -90,8 +96,8 @@ class _Fold:
             "phase": step.task.phase,
             "event": str(type(step.body).__struct_config__.tag),
             "subtasks_left": self._left,
-            "subtasks_accepted": self._subtasks["accepted"],
-            "subtasks_held": self._subtasks["held"],
+            "subtasks_accepted": self._ended["accepted"],
+            "subtasks_held": self._ended["held"],
             "live": self._live,
             "weight_left_seconds": self._weight_left / 1000,
             "weight_accepted_seconds": self._weight_accepted / 1000,

@@ -94,8 +94,8 @@ MUTANTS = (
     Mutant(
         "a reader takes holes for settled at once",
         _FEED,
-        "return records[: settled + sum(1 for _ in run)]",
-        "return records",
+        "return entries[: settled + sum(1 for _ in run)]",
+        "return entries",
         [_FEED_RACES],
     ),
     Mutant(

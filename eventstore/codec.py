@@ -195,6 +195,17 @@ RECORD: LiteralString = """
     )
 """
 
+
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that this release cannot read: another has written it, or something that is no release at all."""
+
+    task_id: str
+    position: int
+    message_id: UUID
+    #: A line that names the event, and what is wrong with it.
+    reason: str
+
+
 _RECORDS = msgspec.json.Decoder(RecordedEvent)
 _ANY = msgspec.json.Decoder()
 _SCHEMA_VERSION = operator.attrgetter("schema_version")
@@ -203,22 +214,42 @@ _SCHEMA_VERSION = operator.attrgetter("schema_version")
 def decode_records(lines: str) -> list[RecordedEvent]:
     """Read lines of `RECORD`, bodies of older schema versions brought to today's shape.
 
-    Raises `LedgerError`, which names the position, where an event cannot be read by this release.
+    Raises `LedgerError`, which names task and position, where an event cannot be read by this release.
     """
+    records, unreadable = decode_readable(lines)
+    if unreadable:
+        raise LedgerError(unreadable[0].reason)
+    return records
+
+
+def decode_readable(lines: str) -> tuple[list[RecordedEvent], list[Unreadable]]:
+    """Read lines of `RECORD` as `decode_records` does, and tell apart what cannot be read by this release."""
     try:
         records = _RECORDS.decode_lines(lines)
     except msgspec.MsgspecError:
         # Of many lines, msgspec does not say which.
-        return [_decode_record(line) for line in lines.split("\n")]
+        return _decode_one_by_one(lines)
     if not upcasting.UPCASTERS and set(map(_SCHEMA_VERSION, records)) <= {1}:
-        return records
+        return records, []
     current = {cls: upcasting.schema_version(kind) for cls, kind in _TAGS.items()}
     if all(record.schema_version == current[type(record.event.body)] for record in records):
-        return records
-    return [_decode_record(line) for line in lines.split("\n")]
+        return records, []
+    return _decode_one_by_one(lines)
 
 
-def _decode_record(line: str) -> RecordedEvent:
+def _decode_one_by_one(lines: str) -> tuple[list[RecordedEvent], list[Unreadable]]:
+    records: list[RecordedEvent] = []
+    unreadable: list[Unreadable] = []
+    for line in lines.split("\n"):
+        match _decode_record(line):
+            case RecordedEvent() as record:
+                records.append(record)
+            case Unreadable() as one:
+                unreadable.append(one)
+    return records, unreadable
+
+
+def _decode_record(line: str) -> RecordedEvent | Unreadable:
     fields = _ANY.decode(line)
     body = fields["event"]["body"]
     kind = body["type"]
@@ -226,6 +257,11 @@ def _decode_record(line: str) -> RecordedEvent:
         fields["event"]["body"] = upcasting.upcast(kind, fields["schema_version"], body) | {"type": kind}
         return _RECORDS.decode(_ENCODE(fields))
     except (msgspec.ValidationError, LedgerError) as error:
-        raise LedgerError(
-            f"the event at position {fields['position']}, of type {kind!r}, cannot be read by this release: {error}"
-        ) from error
+        task_id, position = fields["event"]["task_id"], fields["position"]
+        return Unreadable(
+            task_id=task_id,
+            position=position,
+            message_id=UUID(fields["event"]["message_id"]),
+            reason=f"the event of {task_id} at position {position}, of type {kind!r}, cannot be read by this release:"
+            f" {error}",
+        )

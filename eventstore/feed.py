@@ -6,6 +6,8 @@ its place. A hole that is still there at the next look is settled: `ledger.settl
 is under way, and what is missing below its answer, read again in a new statement, was rolled back. No time limit
 is involved, and nothing about transaction ids, which do not outlive a restore.
 
+An event that this release cannot read ends the iteration, unless its reader has said that it passes over such events.
+
 Back-pressure is the iteration itself: at most two batches are read ahead of the consumer. Delivery is at least once:
 whoever stores a batch's cursor together with what was made of it has each event exactly once.
 """
@@ -17,8 +19,8 @@ import bisect
 import itertools
 import logging
 import re
-from collections.abc import AsyncGenerator, Sequence
-from typing import LiteralString, Self
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import LiteralString, Self, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -26,9 +28,9 @@ import psycopg
 import tenacity
 from psycopg import errors
 
-from domain.errors import CursorError
+from domain.errors import CursorError, LedgerError
 from domain.events import RecordedEvent
-from eventstore.codec import decode_records
+from eventstore.codec import Unreadable, decode_readable
 from eventstore.doorbell import Doorbell
 from eventstore.pages import Pages
 from eventstore.postgres.connection import Connection, connect, first_line, unreachable
@@ -83,8 +85,20 @@ class Cursor(msgspec.Struct, frozen=True):
         return cls(UUID(found[1]), int(found[2]), UUID(found[3]))
 
 
+OnUnreadable = Callable[[Unreadable], None]
+"""Is told of an event that cannot be read, and is passed over."""
+
+_Entry = RecordedEvent | Unreadable
+_Placed = TypeVar("_Placed", bound=_Entry)
+
+
+def log_passed_over(unreadable: Unreadable) -> None:
+    """Tell of an event that is passed over in the log: enough for readers that owe nobody the task it is of."""
+    _LOG.error("passed over: %s", unreadable.reason)
+
+
 class Batch(msgspec.Struct, frozen=True):
-    """Events in order of position, and the place after the last of them."""
+    """Events in order of position, and the place after the last of them, or after what was passed over behind it."""
 
     events: Sequence[RecordedEvent]
     cursor: Cursor
@@ -93,24 +107,34 @@ class Batch(msgspec.Struct, frozen=True):
 class Feed:
     """Reads the ledger at `url`, over connections of its own, one for each iteration.
 
-    `doorbell` says when to look again; without one, the feed looks every `poll_seconds`.
+    `doorbell` says when to look again; without one, the feed looks every `poll_seconds`. An event that cannot be
+    read by this release is passed over where `on_unreadable` is there to be told of it; else it ends the iteration.
     """
 
-    def __init__(self, url: str, doorbell: Doorbell | None = None, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        doorbell: Doorbell | None = None,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> None:
         self._url = url
         self._doorbell = doorbell
         self._poll_seconds = poll_seconds
+        self._on_unreadable = on_unreadable
 
     async def batches(
         self, after: Cursor | None = None, *, follow: bool = True, batch_events_max: int = BATCH_EVENTS_MAX
     ) -> AsyncGenerator[Batch, None]:
-        """Give everything after a place (None: the beginning) in batches of at least one event.
+        """Give everything after a place (None: the beginning) in batches of at least one event, or one passed over.
 
         Goes on with new events as they come, across restarts of the database, until it is closed; with `follow`
         false, ends at what was settled when it got there, and raises `LedgerError` where the database is away.
-        Raises `CursorError` where the place is not one of this ledger.
+        Raises `CursorError` where the place is not one of this ledger, and `LedgerError`, which names task and
+        position, where an event cannot be read and nobody is there to be told of it.
         """
-        reader = _Reader(self._url, after, batch_events_max)
+        reader = _Reader(self._url, after, batch_events_max, self._on_unreadable)
         try:
             while True:
                 rings = self._doorbell.rings if self._doorbell else 0
@@ -142,8 +166,9 @@ class Feed:
 class _Reader:
     """One iteration's place, its connection, and what is read over it."""
 
-    def __init__(self, url: str, after: Cursor | None, limit: int) -> None:
+    def __init__(self, url: str, after: Cursor | None, limit: int, on_unreadable: OnUnreadable | None) -> None:
         self._url = url
+        self._on_unreadable = on_unreadable
         self._cursor = after
         self._position = after.position if after else 0
         self._limit = limit
@@ -168,17 +193,21 @@ class _Reader:
     async def _look(self, connection: Connection, pages: Pages) -> Batch | None:
         while True:
             page = await pages.after(self._position)
-            records = decode_records(page.lines)
-            accepted = self._without_open_holes(records)
-            if len(accepted) < len(records):
+            records, unreadable = decode_readable(page.lines)
+            if unreadable and self._on_unreadable is None:
+                raise LedgerError(unreadable[0].reason)
+            # What cannot be read fills its place all the same: it is no hole.
+            entries: Sequence[_Entry] = sorted([*records, *unreadable], key=_position) if unreadable else records
+            accepted = self._without_open_holes(entries)
+            if len(accepted) < len(entries):
                 await pages.forget()
             if accepted:
-                return self._advance(accepted)
-            if not records and page.is_fresh:
+                return self._advance(accepted[-1], records, unreadable)
+            if not entries and page.is_fresh:
                 await pages.rest()
                 self._hole = None
                 return None
-            if not records:
+            if not entries:
                 continue
             floor = max(self._position, self._settled)
             if self._hole != floor:
@@ -231,22 +260,26 @@ class _Reader:
                 f" the ledger was restored from a backup that is older"
             )
 
-    def _without_open_holes(self, records: list[RecordedEvent]) -> list[RecordedEvent]:
-        """Give the first records, up to a hole that may still be filled."""
+    def _without_open_holes(self, entries: Sequence[_Entry]) -> Sequence[_Entry]:
+        """Give the first entries, up to a hole that may still be filled."""
         floor = max(self._position, self._settled)
-        settled = bisect.bisect_right(records, self._settled, key=_position)
-        unsettled = records[settled:]
+        settled = bisect.bisect_right(entries, self._settled, key=_position)
+        unsettled = entries[settled:]
         if not unsettled or unsettled[-1].position - floor == len(unsettled):
-            return records
+            return entries
         run = itertools.takewhile(lambda pair: pair[0] == pair[1].position, enumerate(unsettled, floor + 1))
-        return records[: settled + sum(1 for _ in run)]
+        return entries[: settled + sum(1 for _ in run)]
 
-    def _advance(self, accepted: list[RecordedEvent]) -> Batch:
-        last = accepted[-1]
+    def _advance(self, last: _Entry, records: list[RecordedEvent], unreadable: list[Unreadable]) -> Batch:
+        """Move behind an entry, and give what comes up to there."""
+        message_id = last.message_id if isinstance(last, Unreadable) else last.event.message_id
         self._position = last.position
-        self._cursor = Cursor(self._incarnation, last.position, last.event.message_id)
+        self._cursor = Cursor(self._incarnation, last.position, message_id)
         self._hole = None
-        return Batch(accepted, self._cursor)
+        if self._on_unreadable is not None:
+            for one in _up_to(unreadable, last.position):
+                self._on_unreadable(one)
+        return Batch(_up_to(records, last.position), self._cursor)
 
     async def _settle(self, connection: Connection) -> bool:
         """Learn what is settled; false where that has not moved past the hole, or cannot be told for now."""
@@ -259,8 +292,14 @@ class _Reader:
         return self._settled > max(before, self._position)
 
 
-def _position(record: RecordedEvent) -> int:
-    return record.position
+def _position(entry: _Entry) -> int:
+    return entry.position
+
+
+def _up_to(entries: list[_Placed], position: int) -> list[_Placed]:
+    if not entries or entries[-1].position <= position:
+        return entries
+    return entries[: bisect.bisect_right(entries, position, key=_position)]
 
 
 async def _or_unreachable(reader: _Reader) -> Batch | None:

@@ -1,7 +1,7 @@
 """How the ledger trains the effort model: each attempt that ends is a completion, in the ledger's order.
 
 A fold like the read models: what comes out at a position depends on the events up to it and on nothing else, whether
-they are read at once or as they come.
+they are read at once or as they come. What this release cannot read is passed over in both cases.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from domain.estimation.learner import Learner
 from domain.estimation.shipped import SHIPPED
 from domain.estimation.subtasks import features_of, keeps_processor_busy
 from domain.events import RecordedEvent
-from eventstore.feed import Cursor, Feed
+from eventstore.feed import Cursor, Feed, log_passed_over
 from eventstore.postgres.connection import Connection, connect, unreachable
 from projections.attempts import Attempt
 from projections.course import Course
@@ -224,7 +224,8 @@ class Training:
             if until <= self.position:
                 return
             place = await _place(connection, self.position)
-            batches = Feed(self._url).batches(place, follow=False, batch_events_max=events_at_once)
+            feed = Feed(self._url, on_unreadable=log_passed_over)
+            batches = feed.batches(place, follow=False, batch_events_max=events_at_once)
             async with aclosing(batches):
                 async for batch in batches:
                     wanted = [one for one in batch.events if self.position < one.position <= until]

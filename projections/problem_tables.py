@@ -17,7 +17,7 @@ from domain.ids import TaskId
 from domain.problem import Problem
 from domain.readers.reading import read
 from eventstore.artifacts import ArtifactStore
-from eventstore.codec import RECORD, decode_records
+from eventstore.codec import RECORD, decode_readable
 from eventstore.postgres.connection import Connection, connect, unreachable
 from projections.problem_lives import ProblemLives
 from projections.projection import subtask_number
@@ -33,11 +33,15 @@ _POLL_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 _ENCODE = msgspec.json.Encoder().encode
 
-#: What the read models hold is settled: nothing can appear below it any more.
+#: What the read models hold is settled: nothing can appear below it any more. After a restore, they may be past the
+#: ledger's end.
 _PLACES: LiteralString = """
     SELECT
         problem_place.position,
-        coalesce((SELECT position FROM projection.build WHERE name = 'plan' AND status = 'live'), 0)
+        least(
+            coalesce((SELECT position FROM projection.build WHERE name = 'plan' AND status = 'live'), 0),
+            coalesce((SELECT max(position) FROM ledger.event), 0)
+        )
     FROM projection.problem_place
 """
 _LOCK: LiteralString = "SELECT pg_advisory_lock(%s)"
@@ -107,25 +111,36 @@ async def catch_up_problems(url: str) -> int:
 async def rebuild_problems(url: str, *, on_progress: OnProgress | None = None) -> Rebuilt:
     """Make the rows of all tasks anew, one task after the other, and hold them against those that were there.
 
-    Readers see a task as it was or as it is now; whatever cuts this off leaves it at that. An observation that cannot
-    be read is set aside, as ever. `on_progress` is told of tasks. Raises `LedgerError` where the database is away.
+    A task of which the table had yet to take something in is as it would be after that, and does not count as
+    differing. Readers see a task as it was or as it is now; whatever cuts this off leaves it at that. An observation
+    that cannot be read is set aside, as ever. `on_progress` is told of tasks. Raises `LedgerError` where the database
+    is away.
     """
     try:
         async with await connect(url, "problems") as connection:
             await connection.execute(_LOCK, (_LOCK_KEY,))
             row = await (await connection.execute(_PLACES)).fetchone()
-            position = max(row) if row is not None else 0
+            place, position = row if row is not None else (0, 0)
+            behind = set(await (await connection.execute(_CHANGED, (place, position))).fetchall())
             tasks = await (await connection.execute(_ALL, (position,))).fetchall()
             differing = 0
             for done, (task_id,) in enumerate(tasks, 1):
                 rows = await _made(connection, TaskId(task_id), position)
-                differing += await _number(connection, _DIFFERING, {"task_id": task_id, "rows": rows})
+                if (task_id,) not in behind:
+                    differing += await _number(connection, _DIFFERING, {"task_id": task_id, "rows": rows})
                 await _put(connection, task_id, rows)
                 if on_progress is not None:
                     on_progress(done, len(tasks))
             await connection.execute(_ADVANCE, (position,))
             count = await _number(connection, _COUNT)
-            return Rebuilt(name=NAME, version=1, rows=count, position=position, differing_rows=differing)
+            return Rebuilt(
+                name=NAME,
+                version=1,
+                rows=count,
+                position=position,
+                # What was past the ledger's end is of events that it does not have.
+                differing_rows=differing if place <= position else None,
+            )
     except psycopg.Error as error:
         raise unreachable(error) from error
 
@@ -149,7 +164,12 @@ async def _made(connection: Connection, task_id: TaskId, until: int) -> str:
     """Make a task's rows, as JSON."""
     await connection.execute(_TAKE_UP_AGAIN, (NAME, task_id))
     lines = await (await connection.execute(_EVENTS, (task_id, until))).fetchall()
-    lives = await _lives(connection, decode_records("\n".join(str(line) for (line,) in lines)))
+    records, unreadable = decode_readable("\n".join(str(line) for (line,) in lines))
+    if unreadable:
+        first = unreadable[0]
+        await _set_aside(connection, task_id, first.position, first.reason)
+        records = [record for record in records if record.position < first.position]
+    lives = await _lives(connection, records)
     return await asyncio.to_thread(_as_json, lives, task_id)
 
 
@@ -177,7 +197,7 @@ async def _lives(connection: Connection, records: Sequence[RecordedEvent]) -> Pr
                 except (LedgerError, ReportError, UsageError) as error:
                     if isinstance(error.__cause__, psycopg.Error):
                         raise
-                    await _set_aside(connection, record, str(error))
+                    await _set_aside(connection, record.event.task_id, record.position, str(error))
                     return lives
                 # Takes a second for some ten thousand problems.
                 await asyncio.to_thread(lives.observe, problems, seen.phase, record.event.occurred_at)
@@ -197,7 +217,6 @@ async def _problems(
     return report.problems
 
 
-async def _set_aside(connection: Connection, record: RecordedEvent, error: str) -> None:
-    task_id, position = record.event.task_id, record.position
+async def _set_aside(connection: Connection, task_id: TaskId, position: int, error: str) -> None:
     _LOG.warning("the problems of %s are not known from position %d on: %s", task_id, position, error)
     await connection.execute(_SET_ASIDE, (NAME, task_id, position, error))

@@ -14,10 +14,9 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
 
-from domain.errors import LedgerError
 from domain.events import Event, RecordedEvent
 from eventstore import upcasting
-from eventstore.codec import RECORD, decode_records
+from eventstore.codec import RECORD, decode_readable, decode_records
 from eventstore.postgres.connection import Connection
 
 #: A task whose payloads take up more than this in the table, often compressed there, is read in parts: what is in
@@ -118,8 +117,8 @@ def read_tasks(
 
     Without what no fold looks at: message ids, versions and times of recording are not the event's. Each sequence is
     of one task, and all of it unless `in_parts`: large tasks, of more than `TASK_STORED_BYTES_MAX`, need that. Raises
-    `LedgerError`, which names the position, where an event cannot be read by this release. The connection must be in
-    a transaction, in UTC.
+    `LedgerError`, which names task and position, where an event cannot be read by this release. The connection must
+    be in a transaction, in UTC.
     """
     connection.execute(_IN_ORDER)
     binds = {"first": first, "last": last, "until": until, "stored_bytes": _PART_STORED_BYTES}
@@ -159,15 +158,5 @@ def _completed(lines: str) -> str:
 async def read_task(connection: Connection, task_id: str, until: int) -> list[RecordedEvent]:
     """Give a task's events up to a position, without those that this release cannot read."""
     rows = await (await connection.cursor(binary=True).execute(_TASK, (task_id, until))).fetchall()
-    lines = [str(line) for (line,) in rows]
-    try:
-        return decode_records("\n".join(lines))
-    except LedgerError:
-        return [record for line in lines for record in _readable(line)]
-
-
-def _readable(line: str) -> list[RecordedEvent]:
-    try:
-        return decode_records(line)
-    except LedgerError:
-        return []
+    records, _ = decode_readable("\n".join([line for (line,) in rows]))
+    return records

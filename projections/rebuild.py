@@ -28,7 +28,7 @@ import msgspec
 import psycopg
 from psycopg import errors, sql
 
-from domain.errors import CursorError, RebuildError
+from domain.errors import CursorError, LedgerError, RebuildError
 from eventstore.feed import Cursor
 from eventstore.postgres.connection import Connection, connect, first_line
 from projections.builds import (
@@ -122,6 +122,10 @@ async def rebuild(
                 await remove_left_behind(connection)
     except psycopg.Error as error:
         raise RebuildError(f"the read models are as they were: {first_line(error)}") from error
+    except RebuildError:
+        raise
+    except LedgerError as error:
+        raise RebuildError(f"the read models are as they were: {error}") from error
     except BrokenProcessPool as error:
         raise RebuildError("the read models are as they were: a process that folded was killed") from error
 
@@ -144,6 +148,12 @@ async def _alone(connection: Connection) -> AsyncIterator[None]:
         # Where the line is gone, the lock is as well.
         if not connection.closed:
             await connection.execute(_UNLOCK, (REBUILD_LOCK_KEY,))
+
+
+def _retrieve(future: asyncio.Future[int]) -> None:
+    # The first failure is raised; asyncio would print the others, and all of them after a second Ctrl-C.
+    if not future.cancelled():
+        future.exception()
 
 
 class _Rebuild:
@@ -208,6 +218,8 @@ class _Rebuild:
         loop = asyncio.get_running_loop()
         with interrupts_held_back():
             folding = [loop.run_in_executor(executor, fold_chunk, order, chunk) for chunk in chunks]
+        for future in folding:
+            future.add_done_callback(_retrieve)
         try:
             for folded in asyncio.as_completed(folding):
                 done += await folded
@@ -216,7 +228,6 @@ class _Rebuild:
         finally:
             # Chunks that are under way end by themselves, those after them do not begin.
             await asyncio.to_thread(executor.shutdown, wait=True, cancel_futures=True)
-            await asyncio.gather(*folding, return_exceptions=True)
 
     def _executor(self, events: int) -> Executor:
         if self._processes == 1 or events < _PROCESSES_FROM_EVENTS:

@@ -270,7 +270,8 @@ class Runner:
         name, task_id, position, reason = aside[0]
         if self._strict:
             raise LedgerError(f"{name} cannot take in the event of {task_id} at position {position}: {reason}")
-        _LOG.error("events are set aside", extra={"projection": name, "position": position, "reason": reason})
+        told = {"projection": name, "task_id": task_id, "position": position, "reason": reason}
+        _LOG.error("the event of %s at position %d is set aside: %s", task_id, position, reason, extra=told)
         await connection.execute(_SET_ASIDE, [list(column) for column in zip(*aside, strict=True)])
 
     def _forget_quiet_tasks(self) -> None:

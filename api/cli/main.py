@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Annotated
 
@@ -65,6 +66,8 @@ def options(
     show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Take the options that stand before a verb."""
+    # What it warns of is that a line is gone while an error that says so is on its way.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     if show_version:
         print(version("parallel-workers"))
         raise typer.Exit

@@ -19,7 +19,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 LogFormat = Literal["json", "console"]
 
 #: Libraries whose warnings are worth reading, and whose daily business is not.
-_QUIET = ("apscheduler", "httpcore", "httpx", "mcp", "uvicorn")
+_QUIET = ("apscheduler", "httpcore", "httpx", "mcp", "psycopg", "uvicorn")
 
 _SECRETS = (
     (re.compile(r"\bpw_([0-9A-Za-z-]+)_[0-9A-Za-z_-]+"), r"pw_\1_***"),

@@ -33,7 +33,7 @@ from domain.errors import (
 from domain.evolution import changeable, evolve
 from domain.ids import StreamId, SubtaskId, TaskId
 from domain.lifecycle import Command, Draft, Limits, decide
-from domain.task_state import LIVE, SubtaskState, TaskState
+from domain.task_state import ENDED, LIVE, SubtaskState, TaskState
 from eventstore.clock import Clock
 from eventstore.ledger import Ledger
 
@@ -87,10 +87,15 @@ class Desk:
         #: it changes.
         self.ready: dict[SubtaskId, tuple[SubtaskState, frozenset[str]]] = {}
         self.live: dict[SubtaskId, SubtaskState] = {}
+        #: What is not at its end, and until when what has failed rests.
+        self.unfinished: set[SubtaskId] = set()
+        self.resting: dict[SubtaskId, datetime] = {}
         self._position = 0
         self._queue: deque[_Request] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        #: Why nothing more is taken note of, nor decided.
+        self._given_up = ""
         # By subtask, and by the number of its id, what its present worker has said: said again, it is not decided
         # again.
         self._said: dict[str, dict[int, e.RecordedEvent]] = {}
@@ -146,8 +151,13 @@ class Desk:
 
     def apply(self, record: e.RecordedEvent) -> None:
         """Take note of an event; one that is known already changes nothing."""
-        if record.position > self._position:
+        if record.position > self._position and not self._given_up:
             self._move_to(evolve(self._state, record.event), [record])
+
+    def give_up(self, reason: str) -> None:
+        """Decide nothing any more, and have everybody told why: the state is not the task's any more."""
+        self._given_up = reason
+        self._tell_of_change()
 
     def _move_to(self, state: TaskState, records: Sequence[e.RecordedEvent]) -> None:
         self._state = state
@@ -157,6 +167,9 @@ class Desk:
             self._sort(state, record.event.stream_id)
             for listener in self.listeners:
                 listener(record)
+        self._tell_of_change()
+
+    def _tell_of_change(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -172,6 +185,14 @@ class Desk:
             self.live[subtask_id] = subtask
         else:
             self.live.pop(subtask_id, None)
+        if subtask.status in ENDED:
+            self.unfinished.discard(subtask_id)
+        else:
+            self.unfinished.add(subtask_id)
+        if subtask.status == "planned" and subtask.not_before is not None:
+            self.resting[subtask_id] = subtask.not_before
+        else:
+            self.resting.pop(subtask_id, None)
 
     def _remember(self, record: e.RecordedEvent) -> None:
         event = record.event
@@ -181,8 +202,10 @@ class Desk:
             self._said.setdefault(event.stream_id, {})[event.message_id.int] = record
 
     async def wait_for(self, predicate: Callable[[TaskState], bool]) -> None:
-        """Wait until the state is as asked."""
+        """Wait until the state is as asked; raises `LedgerError` where the task cannot be followed any more."""
         while not predicate(self.state):
+            if self._given_up:
+                raise LedgerError(self._given_up)
             await self._changed.wait()
 
     # --- changing it ---
@@ -306,6 +329,8 @@ class Desk:
 
     def _decide(self, batch: Sequence[_Request]) -> _Decision:
         """Let each request decide on what those before it leave."""
+        if self._given_up:
+            raise LedgerError(self._given_up)
         state = changeable(self.state)
         going: list[_Request] = []
         refused: list[tuple[_Request, ParallelWorkersError]] = []

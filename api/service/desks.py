@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import LiteralString
 
+import psycopg
+
 from api.service.desk import Desk
 from api.service.store import Store
-from domain.errors import UnknownTaskError
+from domain.errors import LedgerError, UnknownTaskError
 from domain.events import RecordedEvent, TaskSubmitted
-from domain.ids import SubtaskId, TaskId, task_of
+from domain.ids import SubtaskId, TaskId, suffix_of, task_of
 from domain.task_state import OVER
 from eventstore.clock import Clock
+from eventstore.codec import Unreadable
 from eventstore.ledger import Ledger
 
 #: Desks of tasks that are over, or that nobody serves, kept for whoever asks next.
@@ -41,6 +45,16 @@ _UNDER_WAY: LiteralString = """
     ORDER BY submitted.position
 """
 
+_OF_SUFFIX: LiteralString = """
+    SELECT task_id
+    FROM ledger.event
+    WHERE type = 'task_submitted' AND right(task_id, length(%(suffix)s) + 1) = '-' || %(suffix)s
+    ORDER BY position
+    LIMIT 1
+"""
+
+_LOG = logging.getLogger(__name__)
+
 Listener = Callable[[Desk, RecordedEvent], None]
 
 
@@ -58,12 +72,19 @@ class Desks:
         self._opening: dict[TaskId, asyncio.Task[Desk]] = {}
         # What the feed says of tasks whose events are being read just now: it may be later than what is read.
         self._meanwhile: dict[TaskId, list[RecordedEvent]] = {}
+        # And why some of them cannot be read after all.
+        self._unreadable_meanwhile: dict[TaskId, str] = {}
 
     async def open_all(self) -> None:
-        """Open the desks of all served tasks that are not over."""
+        """Open the desks of all served tasks that are not over; one that cannot be read is told, and left out."""
         if self.only is None:
             for (task_id,) in await self._store.rows(_UNDER_WAY):
-                await self.get(TaskId(task_id))
+                try:
+                    await self.get(TaskId(task_id))
+                except LedgerError as error:
+                    if isinstance(error.__cause__, psycopg.Error):
+                        raise
+                    _LOG.error("%s is not served: %s", task_id, error)
 
     def served(self) -> list[Desk]:
         """List the desks whose work is handed out here."""
@@ -83,6 +104,14 @@ class Desks:
             opening = self._opening[task_id] = asyncio.create_task(self._open(task_id))
             opening.add_done_callback(lambda _: self._opening.pop(task_id, None))
         return await asyncio.shield(opening)
+
+    async def of_entropy(self, task_id: TaskId) -> Desk | None:
+        """Give the desk of the task that was named by the same entropy, whatever its slug; None: there is none."""
+        try:
+            return await self.get(task_id)
+        except UnknownTaskError:
+            rows = await self._store.rows(_OF_SUFFIX, {"suffix": suffix_of(task_id)})
+        return await self.get(TaskId(rows[0][0])) if rows else None
 
     async def of_subtask(self, subtask_id: str) -> Desk:
         """Give the desk of a subtask's task; the subtask may be one that another process has planned just now."""
@@ -110,6 +139,18 @@ class Desks:
             if desk is not None:
                 desk.apply(record)
 
+    def give_up(self, unreadable: Unreadable) -> None:
+        """Let go of a task with an event that cannot be read: who asks for it again reads it anew, and is told."""
+        task_id = TaskId(unreadable.task_id)
+        if task_id in self._meanwhile:
+            self._unreadable_meanwhile[task_id] = unreadable.reason
+        self._let_go(task_id, unreadable.reason)
+
+    def _let_go(self, task_id: TaskId, reason: str) -> None:
+        desk = self._served.pop(task_id, None) or self._idle.pop(task_id, None)
+        if desk is not None:
+            desk.give_up(reason)
+
     async def close(self) -> None:
         """Wait until what is under way is stored."""
         for desk in [*self._served.values(), *self._idle.values()]:
@@ -122,6 +163,10 @@ class Desks:
             await desk.catch_up()
         finally:
             meanwhile = self._meanwhile.pop(task_id)
+            unreadable = self._unreadable_meanwhile.pop(task_id, "")
+        if unreadable:
+            self._let_go(task_id, unreadable)
+            raise LedgerError(unreadable)
         self.take_in(meanwhile)
         kept = self.resident(task_id)
         if kept is None:

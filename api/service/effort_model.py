@@ -101,7 +101,7 @@ class EffortModel:
 
     def hear(self, records: Sequence[RecordedEvent]) -> None:
         """Take note of the next events of the feed; they are learnt from in turn."""
-        if not self._deaf:
+        if records and not self._deaf:
             self._news.put_nowait(records)
 
     @asynccontextmanager

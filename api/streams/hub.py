@@ -7,6 +7,9 @@ one. A reader that was away goes on from the ring of the latest events, or, from
 itself until it has caught up; nothing is lost and nothing comes twice.
 
 A reader that takes nothing while events pile up is cut off: it comes back with the position that it had.
+
+An event that this release cannot read is given to nobody, and stops nobody: it is told in the log, and to whoever has
+the task in memory, because what follows cannot be understood without it.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ from api.streams.reader import Reader, TaskEvents
 from api.streams.ring import Ring
 from domain.errors import OverloadedError
 from domain.events import RecordedEvent
+from eventstore.codec import Unreadable
 from eventstore.doorbell import Doorbell
-from eventstore.feed import POLL_SECONDS, Batch, Feed
+from eventstore.feed import POLL_SECONDS, Batch, Feed, OnUnreadable, log_passed_over
 
 #: Proxies and clients give up a line on which nothing comes for some half a minute.
 HEARTBEAT_SECONDS = 15.0
@@ -61,12 +65,19 @@ class EventHub:
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         readers_max: int = READERS_MAX,
     ) -> None:
-        #: Why nothing comes any more: the ledger was restored, or holds what this release cannot read.
+        #: Why nothing comes any more: the ledger was restored.
         self.failure: str | None = None
+        #: Is told of events that are passed over, before those after them are given on.
+        self.on_unreadable: OnUnreadable = lambda _: None
         #: Streams at once.
         self.readers_max = readers_max
         self._url = url
-        self._feed = Feed(url, doorbell, poll_seconds=_POLL_SECONDS if doorbell else POLL_SECONDS)
+        self._feed = Feed(
+            url,
+            doorbell,
+            poll_seconds=_POLL_SECONDS if doorbell else POLL_SECONDS,
+            on_unreadable=self._pass_over,
+        )
         self._heartbeat_seconds = heartbeat_seconds
         self._position = 0
         self._ring = Ring(0)
@@ -80,7 +91,7 @@ class EventHub:
 
     @property
     def position(self) -> int:
-        """The position of the last event that was given on."""
+        """Up to where everything was given on."""
         return self._position
 
     @property
@@ -115,7 +126,8 @@ class EventHub:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call a listener with all events past `position` as it is now, in order; gives what ends that.
 
-        A listener must not block. One that raises is logged, and called with the next events all the same.
+        A listener must not block. One that raises is logged, and called with the next events all the same. It is
+        called without any where there is no more to what has come than what cannot be read.
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -207,6 +219,10 @@ class EventHub:
             self.end_readers()
             async with self._moved:
                 self._moved.notify_all()
+
+    def _pass_over(self, unreadable: Unreadable) -> None:
+        log_passed_over(unreadable)
+        self.on_unreadable(unreadable)
 
     def _give_on(self, batch: Batch) -> None:
         entries = [Entry.of(view_of(record)) for record in batch.events]

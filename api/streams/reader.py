@@ -11,7 +11,7 @@ from api.streams.channel import Channel
 from api.streams.frames import HEARTBEAT, Entry, Wanted, joined, view_of
 from api.streams.places import place_at
 from api.streams.playback import Playback
-from eventstore.feed import Feed
+from eventstore.feed import Feed, log_passed_over
 
 if TYPE_CHECKING:
     from api.streams.hub import EventHub
@@ -103,7 +103,7 @@ class Reader:
 
     async def _past_of_all(self, place: int) -> AsyncGenerator[tuple[bytes, int], None]:
         start = await place_at(self._url, place)
-        async with aclosing(Feed(self._url).batches(start, follow=False)) as batches:
+        async with aclosing(Feed(self._url, on_unreadable=log_passed_over).batches(start, follow=False)) as batches:
             async for batch in batches:
                 later = (view_of(record) for record in batch.events if record.position > place)
                 chunk = joined(map(Entry.of, later), self._wanted)

@@ -151,8 +151,8 @@ def test_fields_that_a_later_version_added_are_passed_over() -> None:
     assert read("failed", b'{"error": "e", "colour": "red"}') == Failed(error="e")
 
 
-def test_a_field_that_is_missing_is_named_with_the_position() -> None:
-    with pytest.raises(LedgerError, match=r"^the event at position 7, of type 'progress', cannot be .*`total`"):
+def test_a_field_that_is_missing_is_named_with_task_and_position() -> None:
+    with pytest.raises(LedgerError, match=r"^the event of t at position 7, of type 'progress', cannot be .*`total`"):
         read("progress", b'{"completed": 1}')
 
 

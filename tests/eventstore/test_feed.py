@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from domain.errors import CursorError, LedgerError
 from domain.events import Event, Failed, Started
 from eventstore.append import APPEND_LOCK, Appender
+from eventstore.codec import Unreadable
 from eventstore.doorbell import Doorbell
 from eventstore.feed import Batch, Cursor, Feed
 from eventstore.ledger import Ledger
@@ -287,5 +288,88 @@ async def test_an_event_that_cannot_be_read_is_named_with_its_position(
     connection = await connect()
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("UPDATE ledger.event SET type = 'teleported' WHERE position = 2")
-    with pytest.raises(LedgerError, match=r"^the event at position 2, of type 'teleported', cannot be read"):
+    with pytest.raises(LedgerError, match=r"^the event of tree-1 at position 2, of type 'teleported', cannot be"):
         await all_of(feed)
+
+
+# --- what is passed over ----------------------------------------------------------------------------------
+
+
+class Passing:
+    """A reader that passes over what it cannot read, and where that was."""
+
+    def __init__(self, url: str) -> None:
+        self.passed_over: list[Unreadable] = []
+        self.feed = Feed(url, poll_seconds=0.01, on_unreadable=self.passed_over.append)
+
+    @property
+    def places(self) -> list[int]:
+        return [one.position for one in self.passed_over]
+
+
+@pytest.fixture
+def passing(database_url: str) -> Passing:
+    return Passing(database_url)
+
+
+async def make_unreadable(connect: Connect, *places: int) -> None:
+    connection = await connect()
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE ledger.event SET schema_version = 9 WHERE position = ANY (%s)", [list(places)])
+
+
+@pytest.mark.parametrize("batch_events_max", [1, 2, 3, 1000])
+async def test_events_beside_one_that_is_passed_over_all_come_once(
+    passing: Passing, connect: Connect, ledger: Ledger, new_event: NewEvent, batch_events_max: int
+) -> None:
+    await ledger.append([new_event(f"tree-{number}") for number in range(1, 8)])
+    await make_unreadable(connect, 1, 4, 5, 7)
+    batches = await all_of(passing.feed, batch_events_max=batch_events_max)
+    assert positions(*batches) == [2, 3, 6]
+    assert [(one.task_id, one.position) for one in passing.passed_over] == [
+        ("tree-1", 1), ("tree-4", 4), ("tree-5", 5), ("tree-7", 7),
+    ]  # fmt: skip
+    assert passing.passed_over[0].reason.startswith("the event of tree-1 at position 1, of type 'progress', ")
+    assert batches[-1].cursor.position == 7
+
+
+async def test_a_reader_goes_on_behind_what_it_has_passed_over(
+    passing: Passing, connect: Connect, ledger: Ledger, new_event: NewEvent
+) -> None:
+    await ledger.append([new_event(), new_event()])
+    await make_unreadable(connect, 2)
+    [batch] = await all_of(passing.feed)
+    await ledger.append([new_event()])
+    assert positions(*await all_of(passing.feed, batch.cursor)) == [3]
+    assert passing.places == [2]
+
+
+async def test_a_follower_moves_on_where_nothing_but_an_event_that_cannot_be_read_has_come(
+    passing: Passing, connect: Connect, ledger: Ledger, new_event: NewEvent
+) -> None:
+    await ledger.append([new_event()])
+    await make_unreadable(connect, 1)
+    async with aclosing(passing.feed.batches()) as live:
+        batch = await anext(live)
+        assert (list(batch.events), batch.cursor.position, passing.places) == ([], 1, [1])
+        await ledger.append([new_event()])
+        assert positions(await anext(live)) == [2]
+
+
+async def test_what_lies_behind_a_hole_is_not_passed_over_before_the_hole_is_filled(
+    passing: Passing, connect: Connect, ledger: Ledger, new_event: NewEvent
+) -> None:
+    await ledger.append([new_event()])
+    async with aclosing(passing.feed.batches()) as live:
+        assert positions(await anext(live)) == [1]
+        holder = await connect()
+        await ledger.append([new_event()])
+        async with holder.transaction():
+            await Appender(holder).append([new_event("tree-1.2")])
+            await ledger.append([new_event()])
+            await make_unreadable(connect, 2, 4)
+            assert (positions(await anext(live)), passing.places) == ([], [2])
+        found = positions(await anext(live))
+        while len(passing.places) < 2:
+            found += positions(await anext(live))
+        assert (found, passing.places) == ([3], [2, 4])

@@ -405,7 +405,7 @@ async def test_an_event_of_a_type_that_is_unknown_is_named(
         " SELECT task_id, stream_id, 2, position + 1, gen_random_uuid(), 'teleported', 1, occurred_at, '{}',"
         " content_hash FROM ledger.event"
     )
-    unreadable = r"^the event at position 2, of type 'teleported', cannot be read by this release: "
+    unreadable = r"^the event of tree-1 at position 2, of type 'teleported', cannot be read by this release: "
     with pytest.raises(LedgerError, match=unreadable):
         await ledger.read_task(TASK)
 

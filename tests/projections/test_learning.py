@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -223,3 +224,38 @@ async def test_a_model_at_a_position_depends_on_nothing_after_it(
 
     assert await model_at(database_url, position) == before
     assert (await model_at(database_url, position + 3)).completions == before.completions + 1
+
+
+@pytest.mark.parametrize("hidden", [e.TaskSubmitted, e.SubtaskClaimed, e.Completed, e.SubtaskAccepted])
+async def test_an_event_that_cannot_be_read_is_passed_over_the_same_way_at_once_in_parts_and_as_it_comes(
+    ledger: Ledger, database_url: str, new_history: Callable[[str], History], hidden: type
+) -> None:
+    poisoned, whole = new_history("over-1"), new_history("tree-1")
+    for history in (poisoned, whole):
+        history.submit()
+        worked(history, [10.0, 40.0])
+    events = [event for pair in zip(poisoned.events, whole.events, strict=True) for event in pair]
+    await ledger.append(events)
+    end, bad = len(events), 1 + next(
+        place for place, event in enumerate(events) if event.task_id == "over-1" and isinstance(event.body, hidden)
+    )  # fmt: skip
+    readable = await ledger.read_task(whole.task) + await ledger.read_task(poisoned.task)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute("UPDATE ledger.event SET schema_version = 9 WHERE position = %s", [bad])
+
+    at_once = Training(database_url)
+    await at_once.read()
+    parts = Training(database_url)
+    for position in range(1, end + 1, 5):
+        parts = Training(database_url, parts.learner, parts.position)
+        await parts.read(position)
+    await parts.read()
+    coming = Training(database_url)
+    for record in sorted(readable, key=lambda record: record.position):
+        if record.position != bad:
+            await coming.take_in([record])
+
+    assert snapshot(at_once.learner) == snapshot(parts.learner) == snapshot(coming.learner)
+    assert (at_once.position, parts.position) == (end, end)
+    assert at_once.learner.state.completions >= 2

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import psycopg
 import pytest
 
 from domain import events as e
-from domain.errors import CursorError, LedgerError, RebuildError, UnknownProjectionError
+from domain.errors import CursorError, RebuildError, UnknownProjectionError
 from eventstore.ledger import Ledger
 from eventstore.postgres.connection import connect
 from projections import bulk
@@ -250,7 +253,8 @@ async def test_an_event_that_cannot_be_read_ends_it(
     with psycopg.connect(database_url, autocommit=True) as connection:
         append_raw(connection, [{"stream_id": "tree-1.1", "payload": '{"completed": "many"}'}])
     await Runner(database_url, ALL).catch_up()
-    with unchanged(database_url), pytest.raises(LedgerError, match="the event at position 13, of type 'progress'"):
+    unreadable = r"^the read models are as they were: the event of tree-1 at position 13, of type 'progress', cannot"
+    with unchanged(database_url), pytest.raises(RebuildError, match=unreadable):
         await rebuild(database_url, ALL)
 
 
@@ -345,7 +349,7 @@ async def test_one_that_is_killed_half_way_takes_its_processes_with_it_and_leave
         assert len(await clean_up(database_url)) == len(ALL)
 
 
-async def test_one_that_is_interrupted_cleans_up_and_says_one_line(
+async def test_one_that_is_interrupted_cleans_up_and_says_so(
     database_url: str, ledger: Ledger, new_history: NewHistory, tmp_path: Path
 ) -> None:
     await store(ledger, new_history, 2)
@@ -355,4 +359,40 @@ async def test_one_that_is_interrupted_cleans_up_and_says_one_line(
             # To all of them, as a terminal does.
             os.killpg(process.pid, signal.SIGINT)
         _, said = await process.communicate()
-        assert (process.returncode, said) == (130, b"pw: interrupted\n")
+        assert (process.returncode, said) == (130, b"ending what is under way\npw: interrupted\n")
+
+
+async def test_one_that_is_interrupted_twice_says_nothing_of_what_was_under_way(
+    database_url: str, ledger: Ledger, new_history: NewHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store(ledger, new_history, 1)
+    begun, ending, cut_off = threading.Event(), threading.Event(), threading.Event()
+
+    def fold_chunk(*_: object) -> int:
+        begun.set()
+        cut_off.wait()
+        raise RebuildError("its table is gone")
+
+    class Executor(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            ending.set()
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
+    executor = Executor(1)
+    monkeypatch.setattr(rebuild_module, "fold_chunk", fold_chunk)
+    monkeypatch.setattr(rebuild_module, "ThreadPoolExecutor", lambda _: executor)
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    rebuilding = asyncio.create_task(rebuild(database_url, ALL))
+    for fact in (begun, ending):
+        await asyncio.to_thread(fact.wait)
+        rebuilding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rebuilding
+    cut_off.set()
+    await asyncio.to_thread(executor.shutdown)
+    del rebuilding
+    # Where nobody has asked for an exception, asyncio tells of it when the future is gone.
+    await asyncio.sleep(0)
+    gc.collect()
+    assert told == []

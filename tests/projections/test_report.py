@@ -284,7 +284,7 @@ def test_workers_one_after_the_other_never_share_a_processor(history: History) -
     history.complete(10, 2, cpu=5.0)
     made = report(history, cores=1)
     assert made.speedup == 1.0
-    assert made.speedup_basis.endswith("with up to 1 workers at once")
+    assert made.speedup_basis.endswith("with up to 1 worker at once")
 
 
 def test_a_task_that_took_no_time_has_no_speedup(history: History) -> None:

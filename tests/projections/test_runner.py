@@ -163,7 +163,11 @@ async def test_a_table_of_another_version_is_left_to_a_rebuild(
 
 
 async def test_an_event_that_cannot_be_read_is_set_aside_and_told(
-    database_url: str, ledger: Ledger, history: History, append_raw: Callable[..., list[int]]
+    database_url: str,
+    ledger: Ledger,
+    history: History,
+    append_raw: Callable[..., list[int]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     work(history)
     await ledger.append(history.events[:20])
@@ -177,6 +181,8 @@ async def test_an_event_that_cannot_be_read_is_set_aside_and_told(
     aside = query(database_url, "SELECT DISTINCT task_id, position, error FROM projection.set_aside")
     assert [(task, position) for task, position, _ in aside] == [("tree-1", bad)]
     assert "cannot be read by this release" in aside[0][2]
+    [told] = [line for line in caplog.messages if "is set aside" in line]
+    assert told.startswith(f"the event of tree-1 at position {bad} is set aside: ")
     assert len(query(database_url, "SELECT 1 FROM projection.set_aside")) == len(ALL)
     assert {row["status"] for row in tables_of(database_url)["subtask"]} == {"accepted"}
 

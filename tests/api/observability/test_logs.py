@@ -70,6 +70,15 @@ def test_records_of_structlog_look_the_same(stream: io.StringIO) -> None:
     assert (record["event"], record["position"], record["logger"]) == ("stored", 7, "api.elsewhere")
 
 
+def test_what_the_driver_warns_of_is_written_whatever_was_said_of_it_before(stream: io.StringIO) -> None:
+    driver = logging.getLogger("psycopg")
+    driver.setLevel(logging.ERROR)
+    configure_logs("json", stream=stream)
+    driver.info("its daily business")
+    driver.warning("a line is gone")
+    assert [record["event"] for record in written(stream)] == ["a line is gone"]
+
+
 def test_a_traceback_stays_in_its_line(stream: io.StringIO) -> None:
     try:
         fail("broken")

@@ -89,6 +89,79 @@ async def test_a_listener_that_fails_keeps_nothing_from_the_others(
     assert len(heard) == 1
 
 
+# --- what cannot be read --------------------------------------------------------------------------------
+
+
+AppendRaw = Callable[..., list[int]]
+
+
+def append_unreadable(database_url: str, append_raw: AppendRaw) -> int:
+    """Append an event of a later release to a task that is over; gives its position."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        [position] = append_raw(connection, [{"stream_id": "over-1", "type": "teleported"}])
+    return position
+
+
+async def test_an_event_that_cannot_be_read_stops_no_listener_and_is_told_in_a_line(
+    hub: EventHub,
+    database_url: str,
+    ledger: Ledger,
+    new_event: NewEvent,
+    append_raw: AppendRaw,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[RecordedEvent] = []
+    passed_over: list[str] = []
+    hub.subscribe(heard.extend)
+    hub.on_unreadable = lambda unreadable: passed_over.append(unreadable.task_id)
+    [before] = await ledger.append([new_event()])
+    bad = append_unreadable(database_url, append_raw)
+    [after] = await ledger.append([new_event()])
+    await hub.reached(after.position or 0)
+    assert [record.position for record in heard] == positions([before, after])
+    assert (hub.failure, passed_over) == (None, ["over-1"])
+    [told] = [line for line in caplog.messages if line.startswith("passed over: ")]
+    assert told.startswith(f"passed over: the event of over-1 at position {bad}, of type 'teleported', ")
+
+
+async def test_a_hub_begins_behind_an_event_that_cannot_be_read(
+    database_url: str, ledger: Ledger, new_event: NewEvent, append_raw: AppendRaw
+) -> None:
+    await ledger.append([new_event()])
+    bad = append_unreadable(database_url, append_raw)
+    hub = EventHub(database_url)
+    async with hub.run():
+        assert hub.position == bad
+
+
+async def test_a_stream_of_all_tasks_passes_over_what_cannot_be_read_in_the_past_as_in_the_present(
+    database_url: str,
+    ledger: Ledger,
+    new_event: NewEvent,
+    append_raw: AppendRaw,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "_WARM_EVENTS", 1)
+    sent = []
+    for _ in range(2):
+        sent += await ledger.append([new_event()])
+        append_unreadable(database_url, append_raw)
+    sent += await ledger.append([new_event()])
+    hub = EventHub(database_url)
+    async with hub.run():
+        stream = await hub.open(0, Wanted())
+        found: list[int] = []
+        async with asyncio.timeout(30):
+            while len(found) < 4:
+                chunk = await anext(stream)
+                found += [int(part.split()[1]) for part in chunk.split(b"\n\n") if part.startswith(b"id:")]
+                if len(found) == 3:
+                    append_unreadable(database_url, append_raw)
+                    sent += await ledger.append([new_event()])
+        await stream.aclose()
+    assert found == positions(sent)
+
+
 # --- streams --------------------------------------------------------------------------------------------
 
 

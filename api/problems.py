@@ -49,6 +49,7 @@ KINDS: dict[type[e.ParallelWorkersError], Kind] = {
     e.ReportError: Kind(422, "unusable-report", "The report cannot be used"),
     e.ToolError: Kind(422, "tool", "The tool has failed"),
     e.RepositoryError: Kind(422, "repository", "The repository cannot be used"),
+    e.UnfitError: Kind(422, "unfit", "The machine lacks what the task needs"),
     e.LedgerError: Kind(503, "ledger", "The ledger cannot be reached"),
     e.VersionConflictError: Kind(409, "version-conflict", "Somebody else was first"),
     e.RepeatedMessageError: Kind(409, "repeated-message", "The message is stored already"),

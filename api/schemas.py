@@ -21,6 +21,9 @@ from domain.scope import TaskScope
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]*$")]
 """Of a task, subtask or worker."""
 
+ObjectName = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})?$(?!\n)")]
+"""Of a commit in git, in full; empty where there is none."""
+
 Text = Annotated[str, Meta(max_length=20_000)]
 Seconds = Annotated[float, Meta(ge=0.0, le=31_536_000.0)]
 
@@ -57,7 +60,7 @@ class Tree(Wire, frozen=True, kw_only=True):
     #: Folder below the repository's root in which the tool runs; empty for the root.
     prefix: str = ""
     #: The commit that was looked at.
-    commit: str = ""
+    commit: ObjectName = ""
     #: What absolute paths of the report are relative to; None: found out from the report.
     root: str | None = None
     #: The files that exist; None: those that the report names.
@@ -80,7 +83,8 @@ class Policy(Wire, frozen=True, kw_only=True):
     worker_name: str = ""
     #: Which problems are to be removed: all, or those that the tool has an edit for.
     target: Literal["all", "fixable", "fixable-unsafe"] = "all"
-    #: Commands that work must pass, run by the runner in its worktree.
+    #: Commands that work must pass, run by the runner in its worktree. Each must have been posted before work is
+    #: accepted: by a runner as `command`, by others under the command itself.
     gates: tuple[str, ...] = ()
     #: Gates whose result must be there and good before work is accepted: names as in `GateEvaluated.gate`.
     required_gates: tuple[str, ...] = ()
@@ -311,6 +315,8 @@ class ClaimRequest(Wire, frozen=True, kw_only=True):
     task_id: Name | None = None
     #: Only work on this repository, as the task names it.
     repository: str | None = None
+    #: No work of these tasks: the worker's machine lacks what they need.
+    without_tasks: tuple[Name, ...] = ()
     #: How long to wait for work; the answer comes as soon as there is some.
     wait_seconds: Annotated[float, Meta(ge=0.0, le=300.0)] = 0.0
     #: Whether the worker can run the task's tool and report what it says (`POST /v1/tasks/{id}/problems`).
@@ -358,6 +364,19 @@ class ObservationJob(Wire, frozen=True, kw_only=True, omit_defaults=False, tag_f
 
 
 ClaimReply = Lease | ObservationJob
+
+
+#: The header of an answer without work that says how many subtasks are open.
+OPEN_SUBTASKS = "Pw-Open-Subtasks"
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What a claim that found nothing may still hope for; its answer has no body, and says it in headers."""
+
+    #: Subtasks that are not at their end, of all tasks that were asked for.
+    open_subtasks: int = 0
+    #: Until the first of those that rest after a failure is tried again; None: none rests.
+    retry_after_seconds: float | None = None
 
 
 class ReleaseRequest(Wire, frozen=True, kw_only=True):
@@ -502,13 +521,19 @@ class GatesRequest(Wire, frozen=True, kw_only=True):
     lease_epoch: int
     gates: Annotated[tuple[GateEvaluated, ...], Meta(max_length=100)]
     #: The work merged onto `head`; empty where the task has no repository.
-    commit: str = ""
-    #: The head that the commit continues.
-    head: str = ""
-    #: The files that the work changed, ascending.
+    commit: ObjectName = ""
+    #: The task's head, which the commit continues: first the lease's `base_commit`, then what `behind` names.
+    head: ObjectName = ""
+    #: The files that the work changed, ascending; one outside the subtask's scope has the work rejected.
     files: tuple[str, ...] = ()
     #: Files in which the merge met a conflict: the subtask is done again on the new base.
     conflicts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Not bounded in the event: what is in the ledger must stay readable.
+        for gate in self.gates:
+            if not 0.0 <= gate.score <= 1.0:
+                raise ValueError(f"the score of gate {gate.gate!r} is {gate.score:g}, and not from 0 to 1")
 
 
 class VerdictReply(Wire, frozen=True, kw_only=True, omit_defaults=False):

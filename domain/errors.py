@@ -16,6 +16,7 @@
     +-- ReportError                 the tool's output holds no usable record
     +-- ToolError                   a tool or worker command cannot be started, or failed
     +-- RepositoryError             the tree is not what a run needs, or git refused
+    +-- UnfitError                  a runner's machine lacks what a task needs
     +-- LedgerError                 the database is out of reach or refused
     |   +-- VersionConflictError    somebody else appended to the stream first
     |   +-- RepeatedMessageError    a message of a decision is in the ledger already
@@ -110,6 +111,10 @@ class ToolError(ParallelWorkersError):
 
 class RepositoryError(ParallelWorkersError):
     """The source tree is not fit for a run, or git refused an operation."""
+
+
+class UnfitError(ParallelWorkersError):
+    """A task cannot be worked on from here: its tree or its tool is missing, which says nothing about its work."""
 
 
 class LedgerError(ParallelWorkersError):

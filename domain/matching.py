@@ -46,6 +46,8 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     task_id: str | None = None
     #: Takes only work on this repository.
     repository: str | None = None
+    #: Takes no work of these tasks.
+    without_tasks: frozenset[str] = frozenset()
     #: Leases that the worker holds; of two that have waited equally long, the one with fewer goes first.
     live_leases: int = 0
 
@@ -162,10 +164,13 @@ class _Bench:
         self._indices = sorted(range(len(waiting)), key=lambda index: _seniority(waiting[index]))
         self._workers = [waiting[index].worker_id for index in self._indices]
         #: By what they take: their places, ascending.
-        self._pools: dict[tuple[str | None, str | None], list[int]] = {}
+        self._pools: dict[tuple[str | None, str | None, frozenset[str]], list[int]] = {}
+        #: Seldom more than the empty one.
+        self._left_out = {applicant.without_tasks for applicant in waiting}
         for place, index in enumerate(self._indices):
             applicant = waiting[index]
-            self._pools.setdefault((applicant.task_id, applicant.repository), []).append(place)
+            key = (applicant.task_id, applicant.repository, applicant.without_tasks)
+            self._pools.setdefault(key, []).append(place)
         #: By kind of work and repository: skills by place, as far as was asked for.
         self._skills: dict[tuple[str, str], dict[int, float]] = {}
         self.size = len(waiting)
@@ -173,7 +178,11 @@ class _Bench:
     def take_for(self, offer: Offer) -> int | None:
         """Take the best worker for an offer from the bench, and give its index; None where nobody may have it."""
         filters = [
-            (task_id, repository) for task_id in (None, offer.task_id) for repository in (None, offer.repository)
+            (task_id, repository, without)
+            for task_id in (None, offer.task_id)
+            for repository in (None, offer.repository)
+            for without in self._left_out
+            if offer.task_id not in without
         ]
         pools = [pool for key in filters if (pool := self._pools.get(key))]
         if not pools:
@@ -195,11 +204,12 @@ class _Bench:
         return -skills[best], best
 
 
-def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str]:
+def _seniority(applicant: Applicant) -> tuple[datetime, int, str, str, str, list[str]]:
     return (
         applicant.waiting_since,
         applicant.live_leases,
         applicant.worker_id,
         applicant.task_id or "",
         applicant.repository or "",
+        sorted(applicant.without_tasks),
     )

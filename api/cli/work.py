@@ -39,7 +39,9 @@ def work(
         Path | None, typer.Option("--dir", help="Work in this folder, instead of in worktrees.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="Work for this task alone.")] = None,
-    drain: Annotated[bool, typer.Option("--drain", help="End when there is no work.")] = False,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="End when there is neither work nor a retry to come.")
+    ] = False,
     cpu_max: Annotated[
         float | None,
         typer.Option(min=1.0, max=100.0, help="Share of the processors, in percent, past which no more is begun."),
@@ -54,7 +56,7 @@ def work(
     """Do subtasks of a service: claim, work in a git worktree, check, and merge what is accepted into its branch.
 
     Ctrl-C ends the workers and hands back what they hold. Where --cpu-max or --memory-min is passed, workers wait
-    before they ask for more; one always works.
+    before they ask for more; one always works. A task whose tree or tool is not on this machine is left to others.
     """
     # What speaks HTTP takes longer to load than the other verbs take altogether.
     from api.runner import crew

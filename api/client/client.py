@@ -11,9 +11,11 @@ import msgspec
 from httpx_sse import EventSource, aconnect_sse
 
 from api.client.address import Address
+from api.client.errors import retry_after_seconds
 from api.client.exchange import Send, exchange
 from api.postmortem.document import Postmortem
 from api.schemas import (
+    OPEN_SUBTASKS,
     AnswerRequest,
     AnyMessage,
     Baseline,
@@ -28,6 +30,7 @@ from api.schemas import (
     HeartbeatRequest,
     MessageReceipt,
     ObservationRequest,
+    Outlook,
     ProgressView,
     ReasonRequest,
     Receipts,
@@ -159,11 +162,22 @@ class Client:
 
     async def claim(self, request: ClaimRequest) -> ClaimReply | None:
         """Wait for work; None where there is none in time."""
+        reply = await self.claim_or_outlook(request)
+        return None if isinstance(reply, Outlook) else reply
+
+    async def claim_or_outlook(self, request: ClaimRequest) -> ClaimReply | Outlook:
+        """Wait for work; where there is none in time, say what may still come."""
         if request.request_id is None:
             request = msgspec.structs.replace(request, request_id=self._clock.new_message_id())
         timeout = httpx.Timeout(_SILENCE_SECONDS, read=_SILENCE_SECONDS + request.wait_seconds)
         response = await self._request("POST", "/v1/claims", content=msgspec.json.encode(request), timeout=timeout)
-        return _CLAIM.decode(response.content) if response.content else None
+        if response.content:
+            reply: ClaimReply = _CLAIM.decode(response.content)
+            return reply
+        return Outlook(
+            open_subtasks=int(response.headers.get(OPEN_SUBTASKS, "0")),
+            retry_after_seconds=retry_after_seconds(response) if "Retry-After" in response.headers else None,
+        )
 
     async def release(self, subtask_id: str, request: ReleaseRequest) -> SubtaskView:
         """Hand a subtask back."""

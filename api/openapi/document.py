@@ -145,6 +145,10 @@ def _responses(endpoint: Endpoint, schema_of: Mapping[str, Any]) -> dict[str, An
 
 def _response(status: int, reply: Reply, schema_of: Mapping[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {"description": reply.meaning or HTTPStatus(status).phrase}
+    if reply.headers:
+        described["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in reply.headers.items()
+        }
     if reply.kind is bytes:
         described["content"] = {reply.media_type: {"schema": {"type": "string"}}}
     elif reply.kind is not None:

@@ -51,6 +51,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     kind: Any = None
     media_type: str = JSON
     meaning: str = ""
+    #: Headers that mean something in it, and what.
+    headers: Mapping[str, str] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

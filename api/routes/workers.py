@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from litestar.response.base import ASGIResponse
 
 from api.auth.principal import Principal
 from api.routes.endpoint import HttpRequest, Reply, endpoint
 from api.routes.roles import WORKERS
 from api.schemas import (
+    OPEN_SUBTASKS,
     ClaimReply,
     ClaimRequest,
     HeartbeatReply,
     HeartbeatRequest,
     Name,
+    Outlook,
     WorkerRequest,
     WorkerView,
 )
@@ -41,19 +46,34 @@ async def heartbeat(
     roles=WORKERS,
     replies={
         200: Reply(kind=ClaimReply, meaning="Work for the caller."),
-        204: Reply(meaning="There was none in the time that was asked for."),
+        204: Reply(
+            meaning="There was none in the time that was asked for.",
+            headers={
+                OPEN_SUBTASKS: "How many subtasks of what was asked for are not at their end.",
+                "Retry-After": "In how many seconds a subtask that has failed is tried again, where one rests.",
+            },
+        ),
     },
     refusals=(404, 409, 503),
 )
 async def claim(
     request: HttpRequest, services: Services, principal: Principal, body: ClaimRequest
-) -> ClaimReply | None:
+) -> ClaimReply | ASGIResponse:
     """Ask for work, and wait for some.
 
     The answer comes as soon as there is work. A caller that goes away meanwhile gets none.
     """
     async with _gone(request) as gone:
-        return await services.claim(body, principal, gone)
+        claimed = await services.claim(body, principal, gone)
+    return claimed if claimed is not None else _nothing(await services.outlook(body))
+
+
+def _nothing(outlook: Outlook) -> ASGIResponse:
+    headers = {OPEN_SUBTASKS: str(outlook.open_subtasks)}
+    if outlook.retry_after_seconds is not None:
+        # Whole seconds, and never at once: it may take the service a moment to let go what has rested.
+        headers["Retry-After"] = str(max(math.ceil(outlook.retry_after_seconds), 1))
+    return ASGIResponse(body=b"", status_code=204, headers=headers)
 
 
 @asynccontextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from api.runner.look import Look
 from api.schemas import Lease, ObservationJob
 from api.service.service import Service
-from domain.errors import ParallelWorkersError
+from domain.errors import ParallelWorkersError, UnfitError
 from domain.ids import TaskId
 
 
@@ -27,10 +27,17 @@ class RunWatcher:
     def told(self, lease: Lease, what: str) -> None:
         """Leave it to the events."""
 
+    def cannot_work(self, lease: Lease, error: UnfitError) -> None:  # noqa: ARG002
+        """End the run: there is nobody else who could do it."""
+        self._end(error)
+
     def looked(self, job: ObservationJob, seen: Look) -> None:
         """Leave it to the events."""
 
     def cannot_look(self, job: ObservationJob, error: ParallelWorkersError) -> None:  # noqa: ARG002
         """End the run: there is nobody else who could look."""
+        self._end(error)
+
+    def _end(self, error: ParallelWorkersError) -> NoReturn:
         self.stop_reason = f"the run was paused: {error}"
         raise error

@@ -22,7 +22,7 @@ from api.runner.trees import OneTree, Trees
 from api.runner.work import Shop
 from api.runner.workers import WorkerSpec
 from api.schemas import Lease, ObservationJob
-from domain.errors import ParallelWorkersError
+from domain.errors import ParallelWorkersError, UnfitError
 from domain.ids import short
 from eventstore.clock import SystemClock
 
@@ -54,7 +54,8 @@ class Hiring(msgspec.Struct, frozen=True, kw_only=True):
 async def work(hiring: Hiring, folder: Path, say: Say) -> None:
     """Work until a signal asks to stop; worktrees and what attempts leave are kept in `folder`.
 
-    Raises `ServiceError` where the service stays out of reach, and `UsageError` for a folder that is not fit.
+    Raises `ServiceError` where the service stays out of reach, `UsageError` for a folder that is not fit, and
+    `UnfitError` where the one task that they work for cannot be worked on from here.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,7 +75,7 @@ async def work(hiring: Hiring, folder: Path, say: Say) -> None:
                 trees=trees,
                 worker=hiring.worker,
                 folder=folder,
-                watcher=_Reporter(say),
+                watcher=_Reporter(say, one_task=hiring.task_id is not None),
             )
             runner = Runner(
                 shop,
@@ -84,19 +85,27 @@ async def work(hiring: Hiring, folder: Path, say: Say) -> None:
                 thresholds=hiring.thresholds,
             )
             say(f"{hiring.jobs} workers for {hiring.address.name}: {hiring.name}-1 and on")
-            await until_stopped(runner.run(hiring.jobs), stop)
+            if await until_stopped(runner.run(hiring.jobs), stop) and runner.left_open:
+                say(f"no more work for these workers; subtasks left open: {runner.left_open:,}")
 
 
 class _Reporter:
     """Says a line for each piece of work; a look that fails is somebody else's turn."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, *, one_task: bool) -> None:
         self.stop_reason = "its runner was stopped"
         self._say = say
+        self._one_task = one_task
 
     def told(self, lease: Lease, what: str) -> None:
         """Say what came of a subtask."""
         self._say(f"{lease.task_id} {short(lease.subtask_id)} by {lease.worker_id}: {what}")
+
+    def cannot_work(self, lease: Lease, error: UnfitError) -> None:
+        """Say why a task is left to others; end the runner where it has no other."""
+        if self._one_task:
+            raise UnfitError(f"{lease.task_id} cannot be worked on from here: {error}") from error
+        self._say(f"{lease.task_id} is left to others: {error}")
 
     def looked(self, job: ObservationJob, seen: Look) -> None:
         """Say what the tool found."""

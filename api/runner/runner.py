@@ -16,17 +16,19 @@ from api.runner.machine import Room, Thresholds, measure
 from api.runner.process import WORKERS_MAX
 from api.runner.tool import Tool
 from api.runner.work import Shop, Work
-from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob, ObservationRequest, WorkerRequest
-from domain.errors import LifecycleError, ReportError, RepositoryError, ToolError
+from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob, ObservationRequest, Outlook, WorkerRequest
+from domain.errors import LifecycleError, ReportError, RepositoryError, ToolError, UnfitError
 
 #: How long one request waits for work, in seconds.
 _WAIT_SECONDS = 30.0
-#: The same for a runner that ends when there is none: what follows from the last piece of work comes at once.
+#: The same for a runner that ends when there is none: what follows from the last piece of work comes at once, and so
+#: does what has rested after a failure.
 _LAST_WAIT_SECONDS = 1.0
 #: How often a runner looks whether the machine has room again, in seconds.
 _ROOM_SECONDS = 1.0
-#: How long a worker looks at no tree after it could not look at one, in seconds.
-_LOOK_PAUSE_SECONDS = 60.0
+#: How long a worker looks at no tree after it could not look at one, and a runner leaves alone a task that it could
+#: not work on, in seconds.
+_UNFIT_SECONDS = 60.0
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,11 +65,15 @@ class Runner:
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        #: Tasks that cannot be worked on from here, and until when that is believed.
+        self._unfit: dict[str, float] = {}
+        #: With `drain`: how many subtasks were open when there was nothing more to do here.
+        self.left_open = 0
 
     async def run(self, jobs: int) -> None:
         """Let so many workers go. Cancelled, it ends them and hands back what they hold.
 
-        Raises `ServiceError` where the service stays out of reach.
+        Raises `ServiceError` where the service stays out of reach, and what the watcher raises.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -89,14 +95,21 @@ class Runner:
         clock = self._shop.clock
         await self._shop.client.register(WorkerRequest(worker_id=worker_id, name=self._shop.worker.name))
         looks_from = clock.monotonic()
+        wait_seconds = first_wait = _LAST_WAIT_SECONDS if self._drain else _WAIT_SECONDS
         while True:
             await self._wait_for_room()
             # That it asks on tells the service as well that a look which has failed is somebody else's turn.
-            job = await self._claim(worker_id, can_observe=clock.monotonic() >= looks_from)
-            if job is not None and not await self._do(job):
-                looks_from = math.inf if self._drain else clock.monotonic() + _LOOK_PAUSE_SECONDS
-            if job is None and self._drain and not self._busy:
-                return
+            reply = await self._claim(worker_id, wait_seconds, can_observe=clock.monotonic() >= looks_from)
+            wait_seconds = first_wait
+            if not isinstance(reply, Outlook):
+                if not await self._do(reply):
+                    looks_from = self._until_tried_again()
+            elif self._drain:
+                self.left_open = reply.open_subtasks
+                if reply.retry_after_seconds is not None:
+                    wait_seconds = min(reply.retry_after_seconds + _LAST_WAIT_SECONDS, _WAIT_SECONDS)
+                elif not self._busy:
+                    return
 
     async def _wait_for_room(self) -> None:
         if not self._thresholds.are_set:
@@ -109,32 +122,53 @@ class Runner:
                 if self._thresholds.leave_room(self._machine()):
                     return
 
-    async def _claim(self, worker_id: str, *, can_observe: bool) -> ClaimReply | None:
+    async def _claim(self, worker_id: str, wait_seconds: float, *, can_observe: bool) -> ClaimReply | Outlook:
         request = ClaimRequest(
             worker_id=worker_id,
             request_id=self._shop.clock.new_message_id(),
             task_id=self._task_id,
             repository=self._repository,
-            wait_seconds=_LAST_WAIT_SECONDS if self._drain else _WAIT_SECONDS,
+            without_tasks=self._left_out(),
+            wait_seconds=wait_seconds,
             can_observe=can_observe,
         )
-        return await self._shop.client.claim(request)
+        return await self._shop.client.claim_or_outlook(request)
+
+    def _left_out(self) -> tuple[str, ...]:
+        now = self._shop.clock.monotonic()
+        return tuple(task for task, until in self._unfit.items() if until > now)
+
+    def _until_tried_again(self) -> float:
+        """Say until when something is not tried that could not be done here, by the monotonic clock."""
+        return math.inf if self._drain else self._shop.clock.monotonic() + _UNFIT_SECONDS
 
     async def _do(self, job: ClaimReply) -> bool:
-        """Do what was asked for; tell whether it could be done, which says nothing about the work itself."""
+        """Do what was asked for; tell whether this worker can go on looking at trees."""
         self._begin_one()
         try:
             match job:
                 case Lease():
-                    work = Work(self._shop, job)
-                    if await work.run() and self._group is not None:
-                        self._begin_one()
-                        self._group.create_task(self._await_reviews(work))
+                    await self._work(job)
                 case ObservationJob():
                     return await self._look(job)
         finally:
             self._end_one()
         return True
+
+    async def _work(self, lease: Lease) -> None:
+        work = Work(self._shop, lease)
+        try:
+            awaits_reviews = await work.run()
+        except UnfitError as error:
+            # Several may have been given something of it before one of them found out.
+            is_known = lease.task_id in self._left_out()
+            self._unfit[lease.task_id] = self._until_tried_again()
+            if not is_known:
+                self._shop.watcher.cannot_work(lease, error)
+            return
+        if awaits_reviews and self._group is not None:
+            self._begin_one()
+            self._group.create_task(self._await_reviews(work))
 
     def _begin_one(self) -> None:
         self._busy += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from api.runner.git import Repository
-from domain.errors import RepositoryError, UsageError
+from domain.errors import RepositoryError, ToolError, UsageError
 
 
 class Checkout:
@@ -51,14 +51,13 @@ class Trees:
         if alone:
             for other in [other for other in self._made if other.name == name and other != path]:
                 await self._remove(other)
-        if self._made.pop(path, None) is checkout:
-            # Whatever the last attempt did to it: where that cannot be undone, the next one gets a new worktree.
-            await checkout.repository.reset_worktree(path, commit)
-        else:
-            # What a killed run left behind is not to be trusted.
+        known = self._made.get(path) is checkout
+        # From now on, so that what is made by half is removed as well.
+        self._made[path] = checkout
+        if not known or not await _could_reset(checkout.repository, path, commit):
+            # What a killed run left behind is not to be trusted, and what a worker has broken may not be mended.
             await checkout.repository.remove_worktree(path)
             await checkout.repository.add_worktree(path, commit)
-        self._made[path] = checkout
         return WorkTree(path=path, checkout=checkout)
 
     async def clear(self) -> None:
@@ -111,6 +110,14 @@ class OneTree(Trees):
 
     async def clear(self) -> None:
         """Leave the folder as it is: it is the user's."""
+
+
+async def _could_reset(repository: Repository, path: Path, commit: str) -> bool:
+    try:
+        await repository.reset_worktree(path, commit)
+    except (RepositoryError, ToolError):
+        return False
+    return True
 
 
 def _is_checkout(path: Path) -> bool:

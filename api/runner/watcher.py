@@ -6,7 +6,7 @@ from typing import Protocol
 
 from api.runner.look import Look
 from api.schemas import Lease, ObservationJob
-from domain.errors import ParallelWorkersError
+from domain.errors import ParallelWorkersError, UnfitError
 
 
 class Watcher(Protocol):
@@ -17,6 +17,9 @@ class Watcher(Protocol):
 
     def told(self, lease: Lease, what: str) -> None:
         """Take note of what came of a lease, in words that go on after its name."""
+
+    def cannot_work(self, lease: Lease, error: UnfitError) -> None:
+        """Take note that a task cannot be worked on from here; what is raised here ends the runner."""
 
     def looked(self, job: ObservationJob, seen: Look) -> None:
         """Take note of a look at a tree, before the service has it."""

@@ -17,7 +17,7 @@ from api.runner.checks import Checks, Verdict
 from api.runner.heartbeat import Heart
 from api.runner.hold import Hold
 from api.runner.process import WorkerHost
-from api.runner.tool import Tool
+from api.runner.tool import Tool, check_installed
 from api.runner.trees import Trees, WorkTree
 from api.runner.verdict import hand_in
 from api.runner.watcher import Watcher
@@ -32,6 +32,7 @@ from domain.errors import (
     RepositoryError,
     StaleLeaseError,
     ToolError,
+    UnfitError,
 )
 from eventstore.clock import Clock
 
@@ -78,11 +79,16 @@ class Work:
     async def run(self) -> bool:
         """Do the work, and tell the service what came of it; tell whether it waits for reviews (`await_reviews`).
 
-        Cancelled, it ends the worker and hands the subtask back. Raises `ServiceError` where the service stays out
-        of reach.
+        Cancelled, it ends the worker and hands the subtask back. Raises `UnfitError` where the task cannot be worked
+        on from here, with the subtask handed back, and `ServiceError` where the service stays out of reach.
         """
         async with self._held():
-            await self._take_in(await self._attempt())
+            try:
+                ending = await self._attempt()
+            except UnfitError as error:
+                await self._release(str(error))
+                raise
+            await self._take_in(ending)
         return self._finished is not None
 
     async def await_reviews(self) -> None:
@@ -142,7 +148,11 @@ class Work:
     async def _prepare(self) -> Attempt:
         """Get the tree ready, learn what it shows, and write what the worker is given."""
         lease, shop = self._lease, self._shop
-        tree = await shop.trees.take(lease.worker_id, lease.task_id, lease.repository, lease.base_commit)
+        try:
+            tree = await shop.trees.take(lease.worker_id, lease.task_id, lease.repository, lease.base_commit)
+            _check_tool(lease, tree)
+        except (RepositoryError, ToolError) as error:
+            raise UnfitError(str(error)) from error
         self._tree = tree
         scope = (await shop.client.subtask(lease.subtask_id)).scope
         self._checks = Checks(
@@ -255,3 +265,10 @@ class Work:
             gone.cancel()
             running.cancel()
             await asyncio.wait({running})
+
+
+def _check_tool(lease: Lease, tree: WorkTree) -> None:
+    """Raise `ToolError` where no work could be checked; a tool that is named by a path may come with the work."""
+    argv = lease.tool.argv if lease.tool is not None else ()
+    if argv and "/" not in argv[0]:
+        check_installed(argv, tree.path, "the tool")

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob
+from api.schemas import ClaimReply, ClaimRequest, Lease, ObservationJob, Outlook
 from api.service.desk import Desk
 from api.service.desks import Desks
 from api.service.effort_model import EffortModel
@@ -107,9 +107,22 @@ class Dispatcher:
         return frozenset(
             waiter.request.worker_id
             for waiter in self._waiters.values()
-            if waiter.request.task_id in (None, state.id)
-            and waiter.request.repository in (None, state.submitted.repository)
-            and not waiter.reply.done()
+            if _may_have(waiter.request, state) and not waiter.reply.done()
+        )
+
+    def outlook(self, request: ClaimRequest) -> Outlook:
+        """Say what a claim that found nothing may still hope for."""
+        asked = [desk for desk in self._desks.served() if _is_about(request, desk.state)]
+        rests = [
+            until
+            for desk in asked
+            if desk.state.status == "running" and _may_have(request, desk.state)
+            for until in desk.resting.values()
+        ]
+        return Outlook(
+            open_subtasks=sum(len(desk.unfinished) for desk in asked),
+            # What should be ready by now is let go with the next sweep.
+            retry_after_seconds=max((min(rests) - self._clock.now()).total_seconds(), 0.0) if rests else None,
         )
 
     def wake(self) -> None:
@@ -289,6 +302,7 @@ class Dispatcher:
             waiting_since=waiter.since,
             task_id=request.task_id,
             repository=request.repository,
+            without_tasks=frozenset(request.without_tasks),
         )
 
     def _offers(self, waiting: int) -> list[tuple[Offer, Desk]]:
@@ -341,7 +355,10 @@ class Dispatcher:
             state, tool = desk.state, desk.tool
             if desk.ready or desk.live or tool is None or not awaits_observation(state) or self._looked_at(state):
                 continue
-            seeing = next((waiter for waiter in waiting if _may_look(waiter.request, state)), None)
+            seeing = next(
+                (waiter for waiter in waiting if waiter.request.can_observe and _may_have(waiter.request, state)),
+                None,
+            )
             if seeing is None:
                 continue
             expires_at = self._clock.now() + timedelta(seconds=OBSERVATION_SECONDS)
@@ -401,9 +418,9 @@ class Dispatcher:
                     waiter.reply.set_result(None)
 
 
-def _may_look(request: ClaimRequest, state: TaskState) -> bool:
-    return (
-        request.can_observe
-        and request.task_id in (None, state.id)
-        and request.repository in (None, state.submitted.repository)
-    )
+def _is_about(request: ClaimRequest, state: TaskState) -> bool:
+    return request.task_id in (None, state.id) and request.repository in (None, state.submitted.repository)
+
+
+def _may_have(request: ClaimRequest, state: TaskState) -> bool:
+    return _is_about(request, state) and state.id not in request.without_tasks

@@ -27,6 +27,7 @@ from api.schemas import (
     HeartbeatRequest,
     MessageReceipt,
     ObservationRequest,
+    Outlook,
     ProgressView,
     ReleaseRequest,
     ReviewRequest,
@@ -127,6 +128,9 @@ class Services(Protocol):
 
         `gone` is set by the caller when nobody waits for the answer any more: what is claimed then is released.
         """
+
+    async def outlook(self, request: ClaimRequest) -> Outlook:
+        """Say what a claim that found nothing may still hope for."""
 
     async def release(self, subtask_id: str, request: ReleaseRequest, principal: Principal) -> SubtaskView:
         """Take a subtask back from its worker."""

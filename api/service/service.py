@@ -25,6 +25,7 @@ from api.schemas import (
     LeaseState,
     MessageReceipt,
     ObservationRequest,
+    Outlook,
     ProgressView,
     ReleaseRequest,
     ReviewRequest,
@@ -144,6 +145,7 @@ class Service:
             )
             # From here on nothing is missed: what was there before is read by the desks themselves.
             await stack.enter_async_context(service.hub.run())
+            service.hub.on_unreadable = service.desks.give_up
             stack.callback(service.hub.subscribe(service.desks.take_in))
             stack.callback(service.hub.subscribe(service.effort_model.hear))
             await stack.enter_async_context(service.effort_model.follow(service.hub.position))
@@ -282,6 +284,10 @@ class Service:
         """Hand out work; see `Services`."""
         await self.workers.check(request.worker_id, principal)
         return await self.dispatcher.claim(request, gone)
+
+    async def outlook(self, request: ClaimRequest) -> Outlook:
+        """Say what may still come; see `Services`."""
+        return self.dispatcher.outlook(request)
 
     async def release(self, subtask_id: str, request: ReleaseRequest, principal: Principal) -> SubtaskView:
         """Take a subtask back; see `Services`."""

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from api.cli.main import app
 from api.client.address import Address
 from api.client.client import Client
-from api.schemas import ReviewRequest
+from api.schemas import Policy, ReviewRequest, TaskRequest
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -178,6 +178,47 @@ fix()
     ended(office.hire(bench.worker(source)))
     report = office.report()
     assert (report["after"], report["rejected"], report["subtasks"][0]["attempts"]) == ({}, 0, 2)
+
+
+def test_a_drain_waits_for_what_has_failed_and_is_to_be_tried_again(office: Office) -> None:
+    bench = office.bench
+    office.submit("--strategy", "file", "--workers", "2")
+    ended(office.hire(bench.worker("if EPOCH == 1: sys.exit('not yet')\nfix()"), "-j", "2"))
+    report = office.report()
+    assert (report["status"], report["after"]) == ("completed", {})
+    assert {subtask["attempts"] for subtask in report["subtasks"]} == {2}
+
+
+def test_a_drain_that_ends_says_what_it_leaves_open(office: Office) -> None:
+    bench = office.bench
+    office.submit("--workers", "1")
+    source = """
+report('{"type": "blocked", "issue": {"kind": "scope_clarification", "question": "which one?"}}')
+sys.exit(1)
+"""
+    said = ended(office.hire(bench.worker(source)))
+    assert said.splitlines()[-1] == "no more work for these workers; subtasks left open: 1"
+
+
+async def test_a_task_whose_tree_is_not_here_is_left_to_others_and_the_rest_is_done(
+    office: Office, fix_all: str
+) -> None:
+    bench = office.bench
+    report = b"".join(b"m%d.py:1:1: F401 unused\n" % number for number in range(4))
+    async with Client.open(Address.of(bench.environment["PW_SERVER"])) as client:
+        request = TaskRequest(report="", format="flake8", policy=Policy(strategy="file", workers=4))
+        elsewhere = await client.submit(request, report)
+    office.submit("--workers", "1")
+    said = ended(office.hire(fix_all, "-j", "2"))
+    told = bench.pw("work", "--drain", "--exec", fix_all, "--task", elsewhere.id)
+    why = "the task does not say where its tree is: give --repository or --dir"
+    assert said.count(f"{elsewhere.id} is left to others: {why}") == 1
+    assert (office.report()["status"], office.report()["after"]) == ("completed", {})
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1] == f"pw: {elsewhere.id} cannot be worked on from here: {why}"
+    assert bench.events("failed") == []
+    async with Client.open(Address.of(bench.environment["PW_SERVER"])) as client:
+        assert (await client.task(elsewhere.id)).subtasks == elsewhere.subtasks
 
 
 async def test_work_that_needs_a_review_is_merged_once_it_is_there(office: Office, fix_all: str) -> None:

@@ -201,6 +201,13 @@ def test_a_worker_gets_only_what_it_asked_for() -> None:
     assert sorted(given_out(waiting, offers)) == ["w1 b.1", "w2 c.1"]
 
 
+def test_a_worker_gets_nothing_of_the_tasks_that_it_leaves_out() -> None:
+    waiting = [applicant("w1", waits=2, without_tasks=frozenset({"a", "b"})), applicant("w2", waits=1)]
+    offers = [offer("a.1"), offer("b.1"), offer("c.1")]
+
+    assert sorted(given_out(waiting, offers)) == ["w1 c.1", "w2 a.1"]
+
+
 def test_of_two_subtasks_of_a_task_that_share_a_file_one_is_given_out() -> None:
     first = offer("a.1", effort=90.0, holds=frozenset({"a.py", "b.py"}))
     second = offer("a.2", effort=60.0, holds=frozenset({"b.py", "c.py"}))
@@ -241,6 +248,7 @@ def benches(draw: st.DrawFn) -> list[Applicant]:
             waits=draw(ages),
             task_id=draw(st.none() | tasks),
             repository=draw(st.none() | tasks.map("/{}".format)),
+            without_tasks=draw(st.frozensets(tasks, max_size=2)),
             live_leases=draw(st.integers(0, 2)),
         )
         for number in range(draw(st.integers(0, 8)))
@@ -272,7 +280,11 @@ def experiences() -> st.SearchStrategy[Known]:
 
 
 def may_take(applicant: Applicant, offer: Offer) -> bool:
-    return applicant.task_id in (None, offer.task_id) and applicant.repository in (None, offer.repository)
+    return (
+        applicant.task_id in (None, offer.task_id)
+        and applicant.repository in (None, offer.repository)
+        and offer.task_id not in applicant.without_tasks
+    )
 
 
 @LAW

@@ -17,6 +17,7 @@ from api.schemas import (
     EventView,
     MessageReceipt,
     ObservationRequest,
+    Outlook,
     Receipts,
     StartedMessage,
     TaskRequest,
@@ -118,6 +119,15 @@ async def test_what_nobody_asked_for_is_not_sent(server: Server, client: Client,
 async def test_a_claim_without_work_is_none(server: Server, client: Client, answer: type[Answer]) -> None:
     server.answers = [answer(status=204, body=b"")]
     assert await client.claim(ClaimRequest(worker_id="w1")) is None
+
+
+async def test_a_claim_without_work_tells_what_may_still_come(
+    server: Server, client: Client, answer: type[Answer]
+) -> None:
+    said = {"pw-open-subtasks": "3", "retry-after": "4"}
+    server.answers = [answer(status=204, body=b"", headers=said), answer(status=204, body=b"")]
+    replies = [await client.claim_or_outlook(ClaimRequest(worker_id="w1")) for _ in range(2)]
+    assert replies == [Outlook(open_subtasks=3, retry_after_seconds=4.0), Outlook()]
 
 
 # --- what is tried again --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from api.openapi.document import openapi
 from api.openapi.page import page
-from api.routes.endpoint import ENDPOINT, endpoint
+from api.routes.endpoint import ENDPOINT, Reply, endpoint
 from api.routes.roles import EVERYBODY, PLANNERS
 
 
@@ -76,6 +76,19 @@ def test_body_and_answers_are_the_types_of_the_function() -> None:
     assert found["requestBody"]["content"]["application/json"]["schema"] == reference
     assert found["responses"]["201"]["content"]["application/json"]["schema"] == reference
     assert "content" not in found["responses"]["204"]
+
+
+def test_headers_that_mean_something_are_named_with_the_answer() -> None:
+    answer = Reply(meaning="Nothing.", headers={"Retry-After": "In how many seconds."})
+
+    @endpoint("POST", "/v1/claims", roles=PLANNERS, replies={204: answer})
+    async def ask() -> None:
+        """Ask."""
+
+    responses = openapi([ask.opt[ENDPOINT]])["paths"]["/v1/claims"]["post"]["responses"]
+    assert responses["204"]["headers"] == {
+        "Retry-After": {"description": "In how many seconds.", "schema": {"type": "string"}}
+    }
 
 
 def test_refusals_are_those_of_the_route_and_of_every_route() -> None:

@@ -56,7 +56,7 @@ class Asked:
     async def register(self, request: WorkerRequest) -> None:
         pass
 
-    async def claim(self, request: ClaimRequest) -> ClaimReply:
+    async def claim_or_outlook(self, request: ClaimRequest) -> ClaimReply:
         self.claims += 1
         if self.claims == 3:
             self.all_have_asked.set()

@@ -48,6 +48,27 @@ async def test_a_worktree_that_a_killed_run_left_is_made_again(tmp_path: Path, c
     assert (tree.path / "a.py").read_text() == "1"
 
 
+async def test_a_worktree_that_a_worker_has_broken_is_made_again(tmp_path: Path, committed: Committed) -> None:
+    base = committed({"a.py": "1"})
+    trees = Trees(tmp_path / "runs")
+    broken = await trees.take("w1", "task", str(tmp_path), base)
+    (broken.path / ".git").unlink()
+    tree = await trees.take("w1", "task", str(tmp_path), base)
+    assert (tree.path / "a.py").read_text() == "1"
+    assert (tree.path / ".git").exists()
+
+
+async def test_what_could_not_be_made_is_removed_in_the_end(tmp_path: Path, committed: Committed) -> None:
+    committed({"a.py": "1"})
+    trees = Trees(tmp_path / "runs")
+    in_the_way = tmp_path / "runs" / "task" / "w1"
+    with pytest.raises(RepositoryError, match="git worktree failed"):
+        await trees.take("w1", "task", str(tmp_path), "0" * 40)
+    in_the_way.mkdir(parents=True)
+    await trees.clear()
+    assert not in_the_way.exists()
+
+
 async def test_the_tree_is_where_the_user_says_whatever_the_task_says(tmp_path: Path, committed: Committed) -> None:
     base = committed({"a.py": "1"})
     trees = Trees(tmp_path / "runs", repository=tmp_path)

@@ -34,7 +34,7 @@ from api.schemas import (
     VerdictReply,
 )
 from domain import events as e
-from domain.errors import StaleLeaseError
+from domain.errors import StaleLeaseError, UnfitError
 from domain.plan import Effort
 from domain.problem import Problem
 from domain.scope import TaskScope
@@ -141,6 +141,9 @@ class Listener:
 
     def told(self, lease: Lease, what: str) -> None:
         self.said.append(what)
+
+    def cannot_work(self, *_: object) -> None:
+        """Nobody goes on here."""
 
     def looked(self, *_: object) -> None:
         """Nobody looks here."""
@@ -267,10 +270,23 @@ async def test_a_worker_that_fails_says_why(bench: Bench) -> None:
     assert bench.service.judged == []
 
 
-async def test_a_tree_that_is_not_there_fails_the_attempt_alone(bench: Bench) -> None:
-    bench.lease = msgspec.structs.replace(bench.lease, base_commit="0" * 40)
-    await bench.run("")
-    assert bench.service.told == ["failed"]
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ({"base_commit": "0" * 40}, "git worktree failed: "),
+        ({"repository": ""}, "the task does not say where its tree is"),
+        ({"tool": ToolSpec(name="nolint", argv=("nolint", "{files}"))}, "the tool 'nolint' is not installed"),
+    ],
+)
+async def test_a_task_that_cannot_be_worked_on_from_here_is_handed_back_and_costs_no_attempt(
+    bench: Bench, missing: dict[str, Any], said: str
+) -> None:
+    bench.lease = msgspec.structs.replace(bench.lease, **missing)
+    with pytest.raises(UnfitError, match=said):
+        await bench.run("")
+    [request] = bench.service.released
+    assert (request.lost, request.reason.startswith(said)) == (False, True)
+    assert (bench.service.told, bench.heart.holds) == ([], [])
 
 
 @pytest.mark.parametrize(("answered", "said"), [(False, []), (True, ["failed"])])

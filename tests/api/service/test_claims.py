@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from api.auth.principal import Principal
-from api.schemas import ClaimRequest, Lease
+from api.schemas import ClaimRequest, Lease, Outlook, ReleaseRequest
 from domain.errors import NotYoursError
 from domain.estimation.features import Completion, Features
+from domain.events import ScopeClarification
 from tests.api.service.conftest import ADMIN, FOREVER, Opening, Service, SetClock, Worker, submit, submit_tree
 
 
@@ -169,6 +171,68 @@ async def test_a_worker_may_ask_for_the_work_of_one_task_or_repository(service: 
     assert of_none is None
     assert of_task is not None
     assert of_task.task_id == free.id
+
+
+async def test_a_worker_may_leave_out_tasks(service: Service) -> None:
+    left_out, other = await submit(service, files=2), await submit(service, files=1)
+
+    replies = [await Worker(service, f"w{number}").claim(without_tasks=(left_out.id,)) for number in range(2)]
+
+    assert [reply and reply.task_id for reply in replies] == [other.id, None]
+
+
+# --- what may still come --------------------------------------------------------------------------------
+
+
+async def test_what_rests_after_a_failure_is_announced_until_it_is_handed_out(
+    service: Service, clock: SetClock
+) -> None:
+    task = await submit(service, files=1, backoff_seconds=60.0)
+    await (await Worker(service, "w1").at_work()).fail()
+    request = ClaimRequest(worker_id="w1")
+
+    rests = await service.outlook(request)
+    clock.forward(61)
+    over = await service.outlook(request)
+    await service.leases.sweep()
+    ready = await service.outlook(request)
+
+    assert rests.open_subtasks == 1
+    assert rests.retry_after_seconds is not None
+    assert 0.0 < rests.retry_after_seconds <= 60.0
+    assert over.retry_after_seconds == 0.0
+    assert ready == Outlook(open_subtasks=1)
+    assert (await Worker(service, "w2").claim(task_id=task.id)) is not None
+
+
+async def test_what_others_hold_or_an_answer_is_missing_for_is_open_and_not_announced(service: Service) -> None:
+    await submit(service, files=3)
+    await Worker(service, "w1").at_work()
+    asking = await Worker(service, "w2").at_work()
+    await asking.block(ScopeClarification(question="which?"))
+    released = ReleaseRequest(worker_id="w2", lease_epoch=1)
+    await service.release(asking.lease.subtask_id, released, ADMIN)
+    await (await Worker(service, "w3").at_work()).complete()
+
+    assert await service.outlook(ClaimRequest(worker_id="w4")) == Outlook(open_subtasks=2)
+
+
+async def test_only_what_the_worker_could_be_given_is_announced(service: Service) -> None:
+    task = await submit(service, files=1, backoff_seconds=60.0)
+    await (await Worker(service, "w1").at_work()).fail()
+
+    async def announced(**fields: Any) -> tuple[int, bool]:
+        outlook = await service.outlook(ClaimRequest(worker_id="w1", **fields))
+        return outlook.open_subtasks, outlook.retry_after_seconds is not None
+
+    assert await announced(task_id=task.id) == (1, True)
+    assert await announced(task_id="another") == (0, False)
+    assert await announced(repository="/elsewhere") == (0, False)
+    assert await announced(without_tasks=(task.id,)) == (1, False)
+    await service.pause(task.id, "", ADMIN)
+    assert await announced() == (1, False)
+    await service.cancel(task.id, "", ADMIN)
+    assert await announced() == (0, False)
 
 
 async def test_work_goes_to_who_has_shown_to_be_good_at_it(service: Service) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from domain import events as e
+from domain import gates
 from domain.ids import SubtaskId, is_task_stream
 from domain.task_state import LIVE, AttemptNote, Blocker, ForecastNote, SubtaskState, TaskState
 
@@ -284,7 +285,7 @@ def _accepted(subtask: SubtaskState, event: e.Event, body: e.SubtaskAccepted) ->
 
 
 def _evaluated(subtask: SubtaskState, _: e.Event, body: e.GateEvaluated) -> SubtaskState:
-    return _change(subtask, gates={**subtask.gates, body.gate: body.passed})
+    return _change(subtask, gates={**subtask.gates, **gates.results((body,))})
 
 
 def _review_requested(subtask: SubtaskState, _: e.Event, body: e.ReviewRequested) -> SubtaskState:

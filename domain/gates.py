@@ -6,9 +6,10 @@ Each takes facts that somebody else gathered (a diff, two observations, an exit 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from domain.comparison import Fate, compare
+from domain.counted import counted
 from domain.events import GateEvaluated
 from domain.problem import Problem
 from domain.scope import TaskScope
@@ -16,12 +17,23 @@ from domain.scope import TaskScope
 SCOPE, NO_NEW_PROBLEMS, EFFECT, COMMAND, MERGE = "scope", "no new problems", "effect", "command", "merge"
 
 
-def scope_gate(scope: TaskScope, changed: Sequence[str]) -> GateEvaluated:
-    """The diff must stay inside the scope; the score is the share of changed files that do."""
+def scope_gate(
+    scope: TaskScope, changed: Sequence[str], *, deleted: Sequence[str] = (), leading_out: Sequence[str] = ()
+) -> GateEvaluated:
+    """The diff must stay inside the scope, and so must what it links to; the score is the share of files that do.
+
+    A file may be deleted, as it may be of no use any more, but by name: where a file is gone, so are its problems.
+    """
     outside = scope.files_outside(changed)
-    score = 1.0 if not changed else 1.0 - len(outside) / len(changed)
-    detail = f"changed outside its scope: {_listed(outside)}" if outside else f"{len(changed)} files changed"
-    return GateEvaluated(gate=SCOPE, passed=not outside, score=round(score, 4), detail=detail)
+    faults = [f"changed outside its scope: {_listed(outside)}"] if outside else []
+    if leading_out:
+        faults.append(f"became a link that leads out of the tree: {_listed(leading_out)}")
+    details = faults or [f"{counted(len(changed), 'file')} changed"]
+    if deleted and not faults:
+        details.append(f"{len(deleted):,} of them deleted: {_listed(deleted)}")
+    bad = len({*outside, *leading_out})
+    score = 1.0 if not changed else 1.0 - bad / len(changed)
+    return GateEvaluated(gate=SCOPE, passed=not bad, score=round(score, 4), detail="; ".join(details))
 
 
 def new_problems(before: Sequence[Problem], after: Sequence[Problem]) -> list[Problem]:
@@ -48,7 +60,7 @@ def no_new_problems_gate(
         elif problem.code not in unmasked_allowed:
             worse.append(problem)
     removed = len(before) - len(after)
-    detail = f"{len(before)} problems before, {len(after)} after"
+    detail = f"{counted(len(before), 'problem')} before, {len(after):,} after"
     if worse:
         named = Counter(problem.code or problem.tool for problem in worse)
         detail = "new: " + ", ".join(f"{code} x{count}" for code, count in sorted(named.items()))
@@ -86,6 +98,17 @@ def command_gate(command: str, exit_code: int, output: str, seconds: float) -> G
         detail=detail,
         seconds=round(seconds, 3),
     )
+
+
+def names_of(gate: GateEvaluated) -> tuple[str, ...]:
+    """Give the names under which a task may ask for a gate: its own, and of a command the command."""
+    command, ends, _ = gate.detail.rpartition(": exit 0") if gate.passed else gate.detail.partition(": exit ")
+    return (gate.gate, command) if gate.gate == COMMAND and ends else (gate.gate,)
+
+
+def results(evaluated: Iterable[GateEvaluated]) -> dict[str, bool]:
+    """Tell by name which gates have passed; of one that was evaluated twice the last word counts."""
+    return {name: gate.passed for gate in evaluated for name in names_of(gate)}
 
 
 def merge_gate(conflicts: Sequence[str]) -> GateEvaluated:

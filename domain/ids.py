@@ -29,6 +29,11 @@ def new_task_id(name: str, entropy: bytes) -> TaskId:
     return TaskId(f"{slug}-{''.join(digits)}")
 
 
+def suffix_of(task_id: TaskId) -> str:
+    """Give the part of a task's name that its entropy makes, whatever its tree is called."""
+    return task_id[-_SUFFIX_LENGTH:]
+
+
 def subtask_id(task_id: TaskId, number: int) -> SubtaskId:
     """Name the `number`-th subtask of a task, counting from 1 over all its phases."""
     return SubtaskId(f"{task_id}.{number}")

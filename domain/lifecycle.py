@@ -13,7 +13,7 @@ the subtask.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, assert_never
 from uuid import UUID
 
@@ -367,8 +367,7 @@ def _judge(state: TaskState, subtask: SubtaskState, command: Judge, limits: Limi
     merge = gates.merge_gate(command.conflicts)
     if command.conflicts:
         return [*evaluated, merge, e.SubtaskReleased(reason=merge.detail)]
-    known = {**subtask.gates, **{gate.gate: gate.passed for gate in command.gates}}
-    if not all(known.get(name, False) for name in limits.required_gates):
+    if missing_gates({**subtask.gates, **gates.results(command.gates)}, limits):
         return evaluated
     if sum(subtask.reviews.values()) < limits.reviews:
         # Its worker may ask again and again how the reviews stand.
@@ -376,11 +375,17 @@ def _judge(state: TaskState, subtask: SubtaskState, command: Judge, limits: Limi
         asked = [] if subtask.in_review else [wanted]
         return [*evaluated, *asked]
     if command.head != state.head:
-        raise BehindError(f"the head is {state.head[:12]}, not {command.head[:12]}: merge again", state.head)
+        given = f"not {command.head[:12]}" if command.head else "and none was given"
+        raise BehindError(f"the head is {state.head[:12] or 'empty'}, {given}: merge again", state.head)
     accepted = e.SubtaskAccepted(
         commit=command.commit, files_changed=len(command.files), summary=subtask.note, files=command.files
     )
     return [*evaluated, merge, accepted] if command.commit else [*evaluated, accepted]
+
+
+def missing_gates(known: Mapping[str, bool], limits: Limits) -> tuple[str, ...]:
+    """Name the gates that work still needs, where these are known."""
+    return tuple(name for name in limits.required_gates if not known.get(name, False))
 
 
 def _review(state: TaskState, subtask: SubtaskState, command: Review, limits: Limits) -> list[e.EventBody]:
@@ -390,8 +395,7 @@ def _review(state: TaskState, subtask: SubtaskState, command: Review, limits: Li
     if command.approve:
         # Where there is a tree, its worker merges first, and asks for the verdict again.
         approvals = sum({**subtask.reviews, command.reviewer: True}.values())
-        passed = all(subtask.gates.get(name, False) for name in limits.required_gates)
-        done = not state.head and approvals >= limits.reviews and passed
+        done = not state.head and approvals >= limits.reviews and not missing_gates(subtask.gates, limits)
         return [given, e.SubtaskAccepted(commit="", files_changed=0, summary=subtask.note)] if done else [given]
     error = e.Failed(error=f"review by {command.reviewer}: {command.comment or 'not approved'}")
     rejected = e.SubtaskRejected(gate="review", reason=f"{command.reviewer}: {command.comment or 'not approved'}")

@@ -92,4 +92,5 @@ def _is_list(kind: msgspec.inspect.Type) -> bool:
 
 def _lower(error: Exception) -> str:
     text = str(error)
-    return text[:1].lower() + text[1:]
+    # `JSON` stays what it is.
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -120,8 +120,13 @@ class Checks:
         evaluated: list[GateEvaluated] = []
         if repository is not None:
             tree = await repository.snapshot(self._tree)
-            changed = tuple(await repository.changed_files(base, tree))
-            evaluated.append(gates.scope_gate(self._scope, changed))
+            changes = await repository.changes(base, tree)
+            changed = tuple(change.path for change in changes)
+            deleted = [change.path for change in changes if change.is_deleted]
+            leading_out = [
+                change.path for change in changes if change.link and await repository.leads_out(change, self._tree)
+            ]
+            evaluated.append(gates.scope_gate(self._scope, changed, deleted=deleted, leading_out=leading_out))
         if self._tool is not None and _all_passed(evaluated):
             evaluated += await self._tool_gates(self._tool, changed, seen=repository is not None)
         for command in self._commands:

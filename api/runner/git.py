@@ -19,6 +19,7 @@ from api.runner.process import Outcome, run_command
 from domain.errors import RepositoryError, ToolError
 
 _GIT_MIN = (2, 38)
+_LINK_MODE = "120000"
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Parallel Workers",
     "GIT_AUTHOR_EMAIL": "parallel-workers@localhost",
@@ -46,6 +47,27 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
 
     tree: str
     conflicts: tuple[str, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A path that differs between two trees."""
+
+    #: As the file system has it.
+    name: str
+    is_deleted: bool
+    #: The object that holds where it leads, where it is a symbolic link now.
+    link: str = ""
+
+    @property
+    def path(self) -> str:
+        """The name as it is told."""
+        return readable(os.fsencode(self.name))
+
+
+def _leads_out(tree: Path, name: str, target: Path) -> bool:
+    # A full path into the tree leads out, too: the tree goes, and the link stays.
+    leads_to = Path(os.path.realpath((tree / name).parent / target))
+    return target.is_absolute() or not leads_to.is_relative_to(tree.resolve())
 
 
 class Repository:
@@ -125,10 +147,24 @@ class Repository:
 
     # --- objects ---
 
+    async def changes(self, old: str, new: str) -> list[Change]:
+        """List what differs between two trees or commits."""
+        listed = await self.git("diff-tree", "-r", "-z", "--no-renames", "--raw", old, new)
+        # `:OLD_MODE NEW_MODE OLD_OBJECT NEW_OBJECT STATUS`, then the path.
+        parts = iter(listed.removesuffix("\0").split("\0") if listed else ())
+        found: list[Change] = []
+        for facts, name in zip(parts, parts, strict=True):
+            _, mode, _, made, status = facts.split(" ")
+            found.append(Change(name=name, is_deleted=status == "D", link=made if mode == _LINK_MODE else ""))
+        return found
+
     async def changed_files(self, old: str, new: str) -> list[str]:
         """List the paths that differ between two trees or commits."""
-        listed = await self.git("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new)
-        return [readable(os.fsencode(path)) for path in listed.split("\0") if path]
+        return [change.path for change in await self.changes(old, new)]
+
+    async def leads_out(self, link: Change, tree: Path) -> bool:
+        """Tell whether a link leads out of the tree that lies at `tree`, itself or through others on its way."""
+        return _leads_out(tree, link.name, Path(await self.git("cat-file", "blob", link.link)))
 
     async def files(self, commit: str) -> frozenset[str]:
         """List the paths that a commit holds."""

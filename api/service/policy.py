@@ -50,17 +50,18 @@ def tool_of(submitted: TaskSubmitted) -> ToolSpec | None:
 def limits_of(submitted: TaskSubmitted) -> Limits:
     """Give what the policy says about attempts."""
     policy = policy_of(submitted)
-    checked = submitted.repository or policy.gates or policy.required_gates or policy.reviews
+    required = tuple(dict.fromkeys((*policy.required_gates, *policy.gates)))
+    checked = submitted.repository or required or policy.reviews
     return Limits(
         attempts_max=policy.attempts_max,
         losses_max=policy.losses_max,
         backoff_seconds=policy.backoff_seconds,
         parks=policy.parks,
-        required_gates=policy.required_gates,
+        required_gates=required,
         reviews=policy.reviews,
         trusts=not checked,
         looks_again=tool_of(submitted) is not None,
         cost_max=policy.cost_max,
-        gated=bool(submitted.repository or policy.gates or policy.required_gates),
+        gated=bool(submitted.repository or required),
         leases_max=policy.leases_max,
     )

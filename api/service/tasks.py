@@ -26,7 +26,6 @@ from domain.errors import (
     InvalidRequestError,
     LifecycleError,
     NotReportedError,
-    UnknownTaskError,
     VersionConflictError,
 )
 from domain.experience import Experience, experience_of
@@ -83,8 +82,8 @@ class Tasks:
             options=options_of(request),
             served=self._desks.only is None,
         )
-        if idempotency_key is not None and (desk := await self._opened_before(task_id)) is not None:
-            return _same(desk, submitted, report)
+        if idempotency_key is not None and (desk := await self._desks.of_entropy(task_id)) is not None:
+            return _same(desk, task_id, submitted, report)
         policy = request.policy
         async with self._analysing:
             seen = await asyncio.to_thread(look, report, request.format, request.tree, policy)
@@ -102,7 +101,7 @@ class Tasks:
             if idempotency_key is None:
                 raise
             # The same request came twice at once.
-            return _same(await self._desks.get(task_id), submitted, report)
+            return _same(await self._desks.get(task_id), task_id, submitted, report)
         desk = await self._desks.get(task_id)
         self.on_planned(desk.state, seen, plan)
         return desk
@@ -116,12 +115,6 @@ class Tasks:
         # The key decides the name, so that no table of keys is needed: the ledger has a task once.
         digest = hashlib.sha256(f"{principal.key_id}\0{idempotency_key}".encode()).digest()
         return new_task_id(name, digest[:8])
-
-    async def _opened_before(self, task_id: TaskId) -> Desk | None:
-        try:
-            return await self._desks.get(task_id)
-        except UnknownTaskError:
-            return None
 
     async def _plan(
         self, task_id: TaskId, seen: Look, policy: Policy, submitted: e.TaskSubmitted
@@ -284,8 +277,10 @@ def _without_answers(state: TaskState, reason: str) -> list[Draft]:
     ]
 
 
-def _same(desk: Desk, submitted: e.TaskSubmitted, report: bytes) -> Desk:
+def _same(desk: Desk, task_id: TaskId, submitted: e.TaskSubmitted, report: bytes) -> Desk:
     state = desk.state
+    if state.id != task_id:
+        raise IdempotencyError(f"this idempotency key was used before, for {state.id}, with another name")
     if state.submitted != submitted or state.observations[0].artifact != hashlib.sha256(report).hexdigest():
         raise IdempotencyError(f"this idempotency key was used before, for {state.id}, with another content")
     return desk

@@ -12,8 +12,9 @@ from api.service.observations import Observations
 from api.service.workers import Workers
 from domain import events as e
 from domain.errors import BehindError, InvalidRequestError, StaleLeaseError, UnknownSubtaskError
+from domain.gates import scope_gate
 from domain.ids import SubtaskId
-from domain.lifecycle import Answer, Draft, Judge, LoseWorker, Release, Review
+from domain.lifecycle import Answer, Draft, Judge, LoseWorker, Release, Review, missing_gates
 from domain.task_state import SubtaskState
 
 
@@ -32,7 +33,7 @@ class Verdicts:
         command = Judge(
             subtask_id=SubtaskId(subtask_id),
             epoch=request.lease_epoch,
-            gates=request.gates,
+            gates=_with_scope(_subtask(desk, subtask_id), request),
             commit=request.commit,
             head=request.head,
             files=request.files,
@@ -45,7 +46,7 @@ class Verdicts:
             return VerdictReply(outcome="behind", reason=str(error), head=error.head)
         except StaleLeaseError as error:
             return _as_before(desk, subtask_id, request.lease_epoch, error)
-        return _verdict(desk, decided)
+        return _verdict(desk, subtask_id, decided)
 
     async def review(self, subtask_id: str, request: ReviewRequest, principal: Principal) -> VerdictReply:
         """Take in another worker's judgement; see `Services.review`."""
@@ -62,7 +63,7 @@ class Verdicts:
             score=request.score,
             comment=request.comment,
         )
-        return _verdict(desk, await desk.command(command))
+        return _verdict(desk, subtask_id, await desk.command(command))
 
     async def answer(self, subtask_id: str, request: AnswerRequest, principal: Principal) -> Desk:
         """Answer a blocker, and give the task's desk; see `Services.answer`."""
@@ -128,7 +129,13 @@ def _released_before(subtask: SubtaskState, request: ReleaseRequest) -> bool:
     )
 
 
-def _verdict(desk: Desk, decided: Sequence[Draft]) -> VerdictReply:
+def _with_scope(subtask: SubtaskState, request: GatesRequest) -> tuple[e.GateEvaluated, ...]:
+    """Give the gates with the scope's, where what was posted says nothing of files that leave the scope."""
+    scope = scope_gate(subtask.plan.scope, request.files)
+    return request.gates if scope.passed else (*request.gates, scope)
+
+
+def _verdict(desk: Desk, subtask_id: str, decided: Sequence[Draft]) -> VerdictReply:
     head = desk.state.head
     for draft in decided:
         match draft.body:
@@ -140,7 +147,9 @@ def _verdict(desk: Desk, decided: Sequence[Draft]) -> VerdictReply:
                 return VerdictReply(outcome="released", reason=reason, head=head)
             case _:
                 continue
-    return VerdictReply(outcome="pending", reason="gates or reviews are missing", head=head)
+    missing = missing_gates(_subtask(desk, subtask_id).gates, desk.limits)
+    reason = f"gates are missing: {', '.join(missing)}" if missing else "reviews are missing"
+    return VerdictReply(outcome="pending", reason=reason, head=head)
 
 
 def _as_before(desk: Desk, subtask_id: str, epoch: int, error: StaleLeaseError) -> VerdictReply:

@@ -56,6 +56,28 @@ def test_a_diff_without_files_is_inside_every_scope() -> None:
     assert gates.scope_gate(SCOPE, []).passed
 
 
+def test_one_file_is_one_file() -> None:
+    assert gates.scope_gate(SCOPE, ["a.py"]).detail == "1 file changed"
+
+
+def test_files_that_are_deleted_are_named() -> None:
+    gate = gates.scope_gate(SCOPE, ["a.py", "b.py"], deleted=["b.py"])
+
+    assert (gate.passed, gate.score, gate.detail) == (True, 1.0, "2 files changed; 1 of them deleted: b.py")
+
+
+def test_a_link_that_leads_out_of_the_tree_is_refused_by_name() -> None:
+    gate = gates.scope_gate(SCOPE, ["a.py", "b.py"], leading_out=["b.py"])
+
+    assert (gate.passed, gate.score, gate.detail) == (False, 0.5, "became a link that leads out of the tree: b.py")
+
+
+def test_a_link_that_is_itself_outside_the_scope_counts_once() -> None:
+    gate = gates.scope_gate(SCOPE, ["a.py", "z.py"], leading_out=["z.py"])
+
+    assert (gate.passed, gate.score) == (False, 0.5)
+
+
 # --- no new problems
 
 
@@ -224,6 +246,13 @@ def test_a_conflict_shows_a_hidden_dependency() -> None:
 
 def test_a_merge_without_conflicts_passes() -> None:
     assert gates.merge_gate([]) == GateEvaluated(gate="merge", passed=True, score=1.0)
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_command_is_known_by_what_was_run_too(exit_code: int) -> None:
+    gate = gates.command_gate("sh -c 'exit 3': exit", exit_code, "it ended: exit 0", 0.0)
+
+    assert gates.results([gate]) == {"command": not exit_code, "sh -c 'exit 3': exit": not exit_code}
 
 
 def test_gates_are_told_apart_by_name() -> None:

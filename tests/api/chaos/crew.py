@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -30,6 +31,8 @@ from api.schemas import (
 from domain.events import GateEvaluated
 from tests.api.chaos.processes import FOREVER
 
+#: The commit that work begins on, where there is no git.
+BASE = "c0" * 20
 _GOOD = GateEvaluated(gate="tests", passed=True, score=1.0)
 #: How long a worker waits for work before it looks whether its task is over.
 _WAIT_SECONDS = 0.5
@@ -115,7 +118,8 @@ class Worker:
         lease = self.lease
         head = lease.base_commit
         while True:
-            commit = f"{lease.subtask_id}-{lease.lease_epoch}-on-{head[-12:]}"
+            own = hashlib.sha1(f"{lease.subtask_id}-{lease.lease_epoch}".encode()).hexdigest()
+            commit = own[:28] + head[:12]
             request = GatesRequest(
                 worker_id=self.name, lease_epoch=lease.lease_epoch, gates=(_GOOD,), commit=commit, head=head
             )
@@ -183,7 +187,7 @@ async def submit(
         report="",
         name="chaos",
         format="flake8",
-        tree=Tree(repository=repository, commit="c0") if repository else Tree(),
+        tree=Tree(repository=repository, commit=BASE) if repository else Tree(),
         policy=Policy(**{"strategy": "file", "workers": files, "backoff_seconds": 0.0} | policy),
     )
     view = await client.submit(request, (report or report_of(range(1, files + 1))).encode())

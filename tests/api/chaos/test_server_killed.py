@@ -11,7 +11,7 @@ import pytest
 
 from api.client.address import Address
 from api.client.client import Client
-from tests.api.chaos.crew import Journal, Worker, submit
+from tests.api.chaos.crew import BASE, Journal, Worker, submit
 from tests.api.chaos.line import Fault, Moment, open_line
 from tests.api.chaos.processes import Processes
 
@@ -80,7 +80,7 @@ async def test_a_server_that_is_killed_at_every_step_loses_nothing_and_does_noth
 
 def follow_each_other(commits: list[str]) -> bool:
     """Tell whether each commit was made on top of the one before."""
-    return all(commit.endswith(f"-on-{head[-12:]}") for head, commit in zip(["c0", *commits], commits, strict=False))
+    return all(commit.endswith(head[:12]) for head, commit in zip([BASE, *commits], commits, strict=False))
 
 
 async def one_alive_one_dead(client: Client) -> Worker:

@@ -45,8 +45,8 @@ def main(url: str, folder: Path) -> None:
         "worker_id": "zombie",
         "lease_epoch": lease["lease_epoch"],
         "gates": gates,
-        "commit": "z",
-        "head": "c0",
+        "commit": "f" * 40,
+        "head": "c0" * 20,
     }
     judged = ask(f"{url}/v1/subtasks/{lease['subtask_id']}/gates", verdict)
     draft = folder / "draft"

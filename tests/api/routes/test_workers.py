@@ -40,6 +40,25 @@ async def test_without_work_a_claim_gives_nothing(client: Client) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
 
 
+async def test_a_claim_without_work_says_when_what_has_failed_is_tried_again(
+    client: Client, claimed: Claimed, task: dict[str, Any]
+) -> None:
+    lease = await claimed("w-1")
+    held = {"subtask_id": lease["subtask_id"], "worker_id": "w-1", "lease_epoch": 1}
+    ask = {"worker_id": "w-2", "task_id": task["id"]}
+    while (answer := await client.post("/v1/claims", json=ask)).status_code == 200:
+        pass
+    assert "retry-after" not in answer.headers
+    message = {"type": "failed", "message_id": "018f0000-0000-7000-8000-000000000001", "error": "no idea", **held}
+    await client.post("/v1/messages", json=message)
+
+    answer = await client.post("/v1/claims", json=ask)
+
+    assert (answer.status_code, answer.headers["pw-open-subtasks"]) == (204, str(task["subtasks"]["ready"]))
+    # Five seconds at most, as the policy has it.
+    assert answer.headers["retry-after"] in {"1", "2", "3", "4", "5"}
+
+
 async def test_a_claim_that_waits_is_answered_as_soon_as_there_is_work(
     bench: Bench, client: Client, wait_until: WaitUntil
 ) -> None:
@@ -110,6 +129,35 @@ async def test_a_worker_with_a_key_sees_its_own_subtasks_only(bench: Any, client
 )
 async def test_a_claim_that_cannot_be_is_refused(client: Client, body: object) -> None:
     assert (await client.post("/v1/claims", json=body)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"commit": "zzzz"},
+        {"commit": "f" * 39},
+        {"commit": "f" * 40 + "\n"},
+        {"head": "main"},
+        {"gates": [{"gate": "tests", "passed": True, "score": 7}]},
+        {"gates": [{"gate": "tests", "passed": True, "score": -0.1}]},
+    ],
+)
+async def test_a_verdict_that_cannot_be_is_refused(client: Client, wrong: dict[str, Any]) -> None:
+    body = {"worker_id": "w", "lease_epoch": 1, "gates": [], **wrong}
+    answer = await client.post("/v1/subtasks/task-1.1/gates", json=body)
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (400, "invalid-request")
+
+
+@pytest.mark.parametrize("length", [0, 40, 64])
+async def test_a_verdict_names_commits_in_full_or_none(client: Client, length: int) -> None:
+    body = {"worker_id": "w", "lease_epoch": 1, "gates": [], "commit": "f" * length, "head": "0" * length}
+    answer = await client.post("/v1/subtasks/task-1.1/gates", json=body)
+    assert answer.status_code == 404
+
+
+async def test_what_is_wrong_with_json_is_told_in_its_own_words(client: Client) -> None:
+    answer = await client.post("/v1/claims", content=b"{x")
+    assert ": JSON is malformed" in answer.json()["detail"]
 
 
 async def test_a_body_that_is_no_json_is_refused(client: Client) -> None:

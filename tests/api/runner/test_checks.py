@@ -67,14 +67,14 @@ class Bench:
 
     async def verdict(
         self,
-        work: dict[str, str],
+        work: dict[str, str | Path | None],
         *,
         since: dict[str, str] | None = None,
         scope: TaskScope | None = None,
         scoped: bool = True,
         commands: Sequence[str] = (),
     ) -> Verdict:
-        """Judge work on top of what has happened `since` the observation."""
+        """Judge work on top of what has happened `since` the observation; a path is a link, None no file any more."""
         scope = scope or TaskScope(files=("a.py",), codes=("E1",))
         report = "a.py:1:1: E1 BAD 1\na.py:2:1: E1 BAD 2\nb.py:1:1: E1 BAD 3\n"
         problems = read(report.encode(), format="flake8").problems
@@ -94,7 +94,12 @@ class Bench:
         repository = Repository(self.tree)
         await checks.prepare(repository, base)
         for name, content in work.items():
-            (self.tree / name).write_text(content)
+            file = self.tree / name
+            file.unlink(missing_ok=True)
+            if isinstance(content, Path):
+                file.symlink_to(content)
+            elif content is not None:
+                file.write_text(content)
         return await checks.evaluate(repository, base)
 
 
@@ -115,6 +120,34 @@ async def test_work_outside_its_scope_is_refused_before_anything_is_run(bench: B
     verdict = await bench.verdict({"b.py": "fine\n"}, commands=["false"])
     assert [gate.gate for gate in verdict.gates] == ["scope"]
     assert bench.looks() == []
+
+
+@pytest.mark.parametrize("target", ["/etc/hostname", "../elsewhere.py", "up/../../elsewhere.py", "{tree}/c.py"])
+async def test_a_link_that_leads_out_of_the_tree_is_refused(bench: Bench, target: str) -> None:
+    scope = TaskScope(files=("a.py", "up"), codes=("E1",))
+    verdict = await bench.verdict({"up": Path(), "a.py": Path(target.format(tree=bench.tree))}, scope=scope)
+    assert verdict.failed is not None
+    assert verdict.failed.detail == "became a link that leads out of the tree: a.py"
+    assert bench.looks() == []
+
+
+async def test_a_way_out_through_another_link_is_found(bench: Bench) -> None:
+    # By its letters it stays inside: `up` is the root, and what is above `up` is not.
+    scope = TaskScope(files=("a.py", "up"), codes=("E1",))
+    verdict = await bench.verdict({"up": Path(), "a.py": Path("up/../elsewhere.py")}, scope=scope)
+    assert verdict.failed is not None
+    assert verdict.failed.detail == "became a link that leads out of the tree: a.py"
+
+
+async def test_a_link_within_the_tree_is_work_like_any_other(bench: Bench) -> None:
+    verdict = await bench.verdict({"a.py": Path("c.py")})
+    assert verdict.failed is None
+
+
+async def test_a_file_that_is_deleted_is_named(bench: Bench) -> None:
+    verdict = await bench.verdict({"a.py": None})
+    assert verdict.failed is None
+    assert verdict.gates[0].detail == "1 file changed; 1 of them deleted: a.py"
 
 
 async def test_the_users_gates_come_last_and_not_after_one_that_failed(bench: Bench) -> None:

@@ -80,6 +80,16 @@ async def test_the_same_key_with_another_content_is_refused(service: Service) ->
         await service.submit(request, report_of(3), ADMIN, idempotency_key="k1")
 
 
+async def test_the_same_key_with_another_name_is_refused(service: Service) -> None:
+    one, other = (TaskRequest(report="", format="flake8", name=name) for name in ("i9", "i10"))
+    first = await service.submit(one, report_of(2), ADMIN, idempotency_key="k1")
+
+    with pytest.raises(IdempotencyError, match=f"for {first.id}, with another name"):
+        await service.submit(other, report_of(2), ADMIN, idempotency_key="k1")
+
+    assert [view.id for view in (await service.tasks()).tasks] == [first.id]
+
+
 async def test_tasks_are_listed_newest_first_a_page_at_a_time(service: Service) -> None:
     ids = [(await submit(service, files=1)).id for _ in range(5)]
 

@@ -7,6 +7,7 @@ import pytest
 from api.schemas import ReviewRequest
 from api.service.service import Service
 from domain.errors import InvalidRequestError, NotReportedError
+from domain.gates import command_gate
 from tests.api.service.conftest import ADMIN, SetClock, Worker, bad, good, submit, submit_tree
 
 
@@ -15,7 +16,7 @@ async def test_work_whose_gates_have_passed_moves_the_head(service: Service) -> 
     worker = await Worker(service, "w1").at_work()
     await worker.complete()
 
-    verdict = await worker.gates(good(), commit="c1", files=("m001.py",))
+    verdict = await worker.gates(good("make test"), commit="c1", files=("m001.py",))
 
     assert (verdict.outcome, verdict.head) == ("accepted", "c1")
     assert (await service.task(task.id)).head == "c1"
@@ -73,6 +74,41 @@ async def test_required_gates_are_waited_for(service: Service) -> None:
 
     assert (await worker.gates(good("scope"))).outcome == "pending"
     assert (await worker.gates(good("tests"))).outcome == "accepted"
+
+
+async def test_work_waits_for_every_command_that_the_task_names(service: Service) -> None:
+    await submit_tree(service, files=1, gates=("make test", "make check"))
+    worker = await Worker(service, "w1").at_work()
+    await worker.complete()
+
+    nothing = await worker.gates(commit="c1")
+    made_up = await worker.gates(good("looks good"), command_gate("make test", 0, "", 1.0), commit="c1")
+    whole = await worker.gates(command_gate("make check", 0, "", 1.0), commit="c1")
+
+    assert (nothing.outcome, nothing.reason) == ("pending", "gates are missing: make test, make check")
+    assert (made_up.outcome, made_up.reason) == ("pending", "gates are missing: make check")
+    assert whole.outcome == "accepted"
+
+
+@pytest.mark.parametrize("stray", ["m002.py", "../../etc/passwd"])
+async def test_work_that_leaves_its_scope_is_rejected_whatever_its_gates_say(service: Service, stray: str) -> None:
+    await submit_tree(service, files=1)
+    worker = await Worker(service, "w1").at_work()
+    await worker.complete()
+
+    verdict = await worker.gates(good("scope"), files=(stray, "m001.py"))
+
+    assert (verdict.outcome, verdict.reason) == ("rejected", f"scope: changed outside its scope: {stray}")
+
+
+async def test_a_verdict_without_a_head_is_told_the_head(service: Service) -> None:
+    await submit_tree(service, files=1)
+    worker = await Worker(service, "w1").at_work()
+    await worker.complete()
+
+    verdict = await worker.gates(good(), head="")
+
+    assert (verdict.outcome, verdict.reason) == ("behind", "the head is c0, and none was given: merge again")
 
 
 async def test_there_is_no_verdict_on_work_that_nobody_says_is_done(service: Service) -> None:

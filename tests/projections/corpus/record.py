@@ -23,6 +23,7 @@ from psycopg.conninfo import make_conninfo
 from api.schemas import AnswerRequest, ReleaseRequest, ReviewRequest
 from api.service.service import Service
 from domain.events import ComplexityExceeded, DependencyWait, ExternalDependency, ScopeClarification
+from domain.ids import SubtaskId
 from eventstore.postgres.embedded import embedded_server
 from eventstore.postgres.migrations import migrate
 from eventstore.transfer.export import snapshot, write_export
@@ -47,7 +48,8 @@ async def _done(worker: Worker, commit: str) -> None:
     """Complete what a worker holds, and have it accepted."""
     await worker.complete()
     desk = await worker.service.desks.of_subtask(worker.lease.subtask_id)
-    reply = await worker.gates(good(), commit=commit, head=desk.state.head, files=("m.py",))
+    scope = desk.state.subtasks[SubtaskId(worker.lease.subtask_id)].plan.scope
+    reply = await worker.gates(good(), commit=commit, head=desk.state.head, files=scope.files[:1])
     assert reply.outcome == "accepted", reply
 
 

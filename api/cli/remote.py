@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+
 from api.client.client import Client
 from api.client.recorded import read_task, recorded
-from api.schemas import EstimateView, TaskView
+from api.schemas import EstimateView, Name, TaskView
 from domain.errors import ParallelWorkersError
 from domain.events import RecordedEvent
 from domain.evolution import evolve, fold
@@ -34,14 +36,26 @@ async def list_tasks(client: Client) -> list[TaskView]:
 
 
 async def find_task(client: Client, fragment: str) -> TaskId:
-    """Find a task by its name or an unambiguous part of it; `last` is the newest.
+    """Find a task by its name or an unambiguous part of it; `last` is the newest. An archived one has a name only.
 
     Raises `UnknownTaskError` where there is none, or more than one.
     """
     if fragment == LAST:
         newest = (await client.tasks(limit=1)).tasks
         return pick_task(fragment, [TaskId(task.id) for task in newest])
-    return pick_task(fragment, [TaskId(task.id) for task in await list_tasks(client) if fragment in task.id])
+    found = [TaskId(task.id) for task in await list_tasks(client) if fragment in task.id]
+    if not found and _is_name(fragment):
+        # Not listed, but known: what has become of it is to be said.
+        return TaskId((await client.task(fragment)).id)
+    return pick_task(fragment, found)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        msgspec.convert(text, Name)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 async def load_task(client: Client, fragment: str) -> tuple[TaskState | None, list[RecordedEvent]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -27,16 +28,18 @@ def parse_moment(text: str) -> Moment:
         return int(stated.replace(",", ""))
     if stated.startswith(("+", "-")):
         if stated[0] == "+" and _SPAN.fullmatch(stated[1:]):
-            parts = [timedelta(**{_PARTS[unit]: float(count)}) for count, unit in _PART.findall(stated)]
-            return sum(parts, timedelta())
+            with contextlib.suppress(OverflowError):
+                parts = [timedelta(**{_PARTS[unit]: float(count)}) for count, unit in _PART.findall(stated)]
+                return sum(parts, timedelta())
         raise UsageError(f"{text!r} is no time since the start: {_HOW}")
     try:
         moment = datetime.fromisoformat(stated)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise UsageError(f"{text!r} has no time zone: {_HOW}")
+        # In UTC the first and last days of the calendar may lie beyond it.
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is no moment: {_HOW}") from error
-    if moment.tzinfo is None:
-        raise UsageError(f"{text!r} has no time zone: {_HOW}")
-    return moment
 
 
 def until(events: Sequence[RecordedEvent], moment: Moment) -> Sequence[RecordedEvent]:
@@ -46,7 +49,8 @@ def until(events: Sequence[RecordedEvent], moment: Moment) -> Sequence[RecordedE
     later time counts as later. Raises `UsageError` where the task had not begun yet.
     """
     if isinstance(moment, timedelta):
-        moment = events[0].recorded_at + moment
+        # Longer than all of it would at some time be past the end of the calendar.
+        moment = events[0].recorded_at + min(moment, max(map(_recorded_at, events)) - events[0].recorded_at)
     if isinstance(moment, datetime):
         later = (place for place, record in enumerate(events) if record.recorded_at > moment)
         count = next(later, len(events))
@@ -55,6 +59,10 @@ def until(events: Sequence[RecordedEvent], moment: Moment) -> Sequence[RecordedE
     if not count:
         raise UsageError(f"{events[0].event.task_id} {_began(events[0])}: {_spelt(moment)} is before that")
     return events[:count]
+
+
+def _recorded_at(record: RecordedEvent) -> datetime:
+    return record.recorded_at
 
 
 def _began(first: RecordedEvent) -> str:

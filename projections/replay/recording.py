@@ -32,7 +32,8 @@ _EVENTS: LiteralString = f"""
 """  # noqa: S608
 _ARTIFACTS: LiteralString = "SELECT encode(sha256, 'hex'), content FROM ledger.artifact WHERE task_id = %s"
 
-_EXPORTS = ("*.ndjson", "*.ndjson.gz")
+#: What the names of exported files end in, where a folder is looked through.
+EXPORT_ENDINGS = (".ndjson", ".ndjson.gz")
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +86,7 @@ def exports_in(path: Path) -> list[Path]:
     """List the exported files that a path stands for: itself, or those in a folder, by name; else none."""
     if path.is_file():
         return [path]
-    return sorted({found for pattern in _EXPORTS for found in path.glob(pattern)}) if path.is_dir() else []
+    return sorted({found for ending in EXPORT_ENDINGS for found in path.glob(f"*{ending}")}) if path.is_dir() else []
 
 
 def read_export(path: Path) -> list[Recording]:

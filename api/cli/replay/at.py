@@ -14,6 +14,7 @@ from api.cli.console import out, print_json
 from api.cli.options import Output
 from api.cli.replay.source import events_of
 from api.cli.tables import make_table, span, styled, subtasks_table
+from domain.counted import counted
 from projections.replay.difference import Difference, difference
 from projections.replay.moments import parse_moment, until
 from projections.replay.state_at import StateAt, state_at
@@ -60,7 +61,7 @@ def _whole(state: StateAt) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     when = f"{state.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {span(state.elapsed_seconds)} after its start"
-    table.add_row("then", f"{when}, with {state.events:,} event{'s' if state.events > 1 else ''}")
+    table.add_row("then", f"{when}, with {counted(state.events, 'event')}")
     table.add_row("state", Text.assemble(styled(row["status"]), f": {row['reason']}" if row["reason"] else ""))
     counts = ", ".join(f"{row[name]} {name}" for name in ("accepted", "held", "ready", "planned") if row[name])
     planned = f"{row['phase']}, {row['percent']:.0f}% done: {counts or 'all are running'}"
@@ -74,7 +75,10 @@ def _whole(state: StateAt) -> Table:
 
 
 def _running(state: StateAt) -> Table:
-    table = make_table("Running then", "#", "state", "worker", "try", "done", "what", right=("#", "try", "done"), prose="what")  # fmt: skip # noqa: E501
+    table = make_table(
+        "Running then", "#", "state", "worker", "try", "done", "what",
+        right=("#", "try", "done"), prose=("what",), spare=("try", "worker"),
+    )  # fmt: skip
     for one in state.running:
         what = f"{one.title}: {one.note}" if one.note else one.title
         done = f"{100 * one.fraction:.0f}%"
@@ -86,6 +90,7 @@ def _workers(state: StateAt) -> Table:
     table = make_table(
         "Workers", "worker", "holds", "claims", "accepted", "failed", "lost", "worked",
         right=("holds", "claims", "accepted", "failed", "lost", "worked"),
+        prose=("worker",), spare=("claims", "lost"),
     )  # fmt: skip
     for row in state.rows["worker"][:_ROWS_MAX]:
         held = "" if row["subtask"] is None else f"#{row['subtask']}"
@@ -95,7 +100,10 @@ def _workers(state: StateAt) -> Table:
 
 
 def _blockers(rows: list[dict[str, Any]]) -> Table:
-    table = make_table("Blocked then", "#", "kind", "policy", "since (UTC)", "what", right=("#",), prose="what")
+    table = make_table(
+        "Blocked then", "#", "kind", "policy", "since (UTC)", "what",
+        right=("#",), prose=("what",), spare=("policy", "since (UTC)"),
+    )  # fmt: skip
     for row in rows[:_ROWS_MAX]:
         since = f"{row['opened_at'].astimezone(UTC):%H:%M:%S}"
         table.add_row(str(row["subtask"]), row["kind"], row["policy"], since, Text(row["detail"]))
@@ -114,7 +122,7 @@ def _gates(state: StateAt) -> Table:
 def _burndown(state: StateAt) -> Table:
     table = make_table(
         "Burn-down", "at (UTC)", "event", "left", "accepted", "held", "effort left", "problems",
-        right=("left", "accepted", "held", "effort left", "problems"),
+        right=("left", "accepted", "held", "effort left", "problems"), spare=("event", "held"),
     )  # fmt: skip
     for row in sorted(state.rows["burndown"], key=lambda row: row["position"])[-10:]:
         counts = [str(row[f"subtasks_{name}"]) for name in ("left", "accepted", "held")]
@@ -132,10 +140,10 @@ def _changes(changed: Difference) -> RenderableType:
         f"{changed.task_id} from position {changed.from_position:,} to {changed.to_position:,}, "
         f"{span(changed.seconds)} later"
     )
-    whole = make_table(title, "what", "before", "after", prose="after")
+    whole = make_table(title, "what", "before", "after", prose=("after",))
     for name, change in {**changed.changes, **{f"{k} subtasks": v for k, v in changed.counts.items()}}.items():
         whole.add_row(name, _spelt(change.before), Text(_spelt(change.after)))
-    subtasks = make_table("Subtasks", "#", "what", "changed", right=("#",), prose="changed")
+    subtasks = make_table("Subtasks", "#", "what", "changed", right=("#",), prose=("changed",))
     for one in changed.subtasks[:_ROWS_MAX]:
         subtasks.add_row(one.subtask[1:], Text(one.title[:50]), Text(_listed(one.changes, new=one.new)))
     if len(changed.subtasks) > _ROWS_MAX:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import typer
 
 from api.cli.console import out, print_json
 from api.cli.options import Output
-from api.cli.replay.source import check_present, find
+from api.cli.replay.source import check_present, exported_files, find
 from api.service.replanning import ServiceRules
+from domain.counted import counted
 from domain.errors import LedgerError
 from domain.estimation.model import Model
 from domain.events import TaskAnalyzed
@@ -26,14 +27,15 @@ from projections.replay.check.check import check
 from projections.replay.check.findings import CheckReport, Mismatch
 from projections.replay.check.looks import planning_inputs
 from projections.replay.check.rows import live_rows
-from projections.replay.recording import Recording, exports_in, read_export, read_recording
+from projections.replay.recording import Recording, read_export, read_recording
 
 _UNCHECKED_MAX = 10
 
 
 def show_check(task: str, database_url: str | None, output: Output) -> None:
     """Check one task of the ledger, or all tasks of exported files; ends with 1 where anything is another today."""
-    reports = list(_of_files(Path(task)) if exports_in(Path(task)) else _of_ledger(task, database_url))
+    files = exported_files(task)
+    reports = list(_of_files(files) if files else _of_ledger(task, database_url))
     if not reports:
         raise LedgerError(f"{task} holds no task")
     if output is Output.json:
@@ -45,8 +47,8 @@ def show_check(task: str, database_url: str | None, output: Output) -> None:
         raise typer.Exit(1)
 
 
-def _of_files(path: Path) -> Iterator[CheckReport]:
-    for file in exports_in(path):
+def _of_files(files: Sequence[Path]) -> Iterator[CheckReport]:
+    for file in files:
         for recording in read_export(file):
             yield check(recording, ServiceRules())
 
@@ -88,12 +90,10 @@ def _plain(report: CheckReport) -> dict[str, Any]:
 
 def _lines(report: CheckReport) -> Iterator[str]:
     """Say first whether all is well, then what is not, then what could not be told."""
-    counts = ", ".join(
-        f"{count:,} {kind}{'s' if count != 1 else ''}" for kind, count in report.checked.items() if count
-    )
+    counts = ", ".join(counted(count, kind) for kind, count in report.checked.items() if count)
     found = len(report.mismatches)
-    verdict = f"{found} difference{'s' if found > 1 else ''}" if found else "as recorded"
-    yield f"{report.task_id}: {verdict}; {report.events:,} events: {counts}"
+    verdict = counted(found, "difference") if found else "as recorded"
+    yield f"{report.task_id}: {verdict}; {counted(report.events, 'event')}: {counts}"
     if report.mismatches:
         yield from _first(report.mismatches[0])
     for one in report.unchecked[:_UNCHECKED_MAX]:

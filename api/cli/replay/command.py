@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -10,8 +9,6 @@ import typer
 from api.cli.console import one_line_errors
 from api.cli.options import DatabaseUrl, Output, OutputFormat, ServerUrl
 from domain.errors import UsageError
-from eventstore.postgres.database import open_database
-from eventstore.postgres.folders import data_folder
 
 _MODES = ("--at", "--check", "--speed", "--rerun", "--compare", "--what-if")
 #: What a service does not give out.
@@ -40,7 +37,12 @@ def replay(
     rerun: Annotated[bool, typer.Option("--rerun", help="A new task of the same input, with real workers.")] = False,
     compare: Annotated[str | None, typer.Option(help="Another task, to be shown beside this one.")] = None,
     what_if: Annotated[
-        list[str] | None, typer.Option(help="Simulate it under another choice, KEY=VALUE; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Simulate it under another choice: workers=NUMBER, strategy=NAME, estimator=raw|model|SHA256,"
+            " failures=SHARE; repeatable.",
+        ),
     ] = None,
     server: ServerUrl = None,
     output: OutputFormat = Output.table,
@@ -75,7 +77,9 @@ def replay(
 
                 show_comparison(task, compare or "", server, database_url, output)
             case _:
-                _simulate(task, what_if or [], database_url, output)
+                from api.cli.replay.what_if import show_what_if
+
+                show_what_if(task, what_if or [], database_url, output)
 
 
 def _mode(asked: tuple[bool, ...], *, diff: bool, run_options: bool) -> str:
@@ -90,11 +94,3 @@ def _mode(asked: tuple[bool, ...], *, diff: bool, run_options: bool) -> str:
     if run_options and modes != ["--rerun"]:
         raise UsageError("options of pw run, behind --, go with --rerun alone")
     return modes[0]
-
-
-def _simulate(task: str, changes: list[str], database_url: str | None, output: Output) -> None:
-    from api.cli.replay.source import find_in
-    from api.cli.replay.what_if import what_if
-
-    with open_database(database_url, data_folder()) as url:
-        asyncio.run(what_if(url, asyncio.run(find_in(url, task)), changes, output=output.value))

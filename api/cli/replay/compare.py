@@ -53,7 +53,9 @@ def print_comparison(first: Events, second: Events, output: Output) -> None:
 def _table(compared: Comparison) -> RenderableType:
     first, second = compared.first, compared.second
     right = (first.task_id, second.task_id, "ratio") if first.task_id != second.task_id else ()
-    table = make_table("Two runs", "", first.task_id, second.task_id, "ratio", right=right)
+    table = make_table(
+        "Two runs", "", first.task_id, second.task_id, "ratio", right=right, prose=(first.task_id, second.task_id)
+    )
     for name in ("status", "strategy"):
         table.add_row(name, getattr(first, name), getattr(second, name), "")
     for name in (*_COUNTS, *_SPELLED):

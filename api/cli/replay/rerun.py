@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
@@ -16,7 +15,7 @@ from typer.exceptions import TyperException
 from api.cli.console import err, out, print_json
 from api.cli.options import Output, address_of, strategy_named
 from api.cli.replay.compare import print_comparison
-from api.cli.replay.source import check_present, events_in, find
+from api.cli.replay.source import events_in, exported, recording_in
 from api.client.address import Address
 from api.runner.look import GivenReport
 from api.runner.options import RunOptions
@@ -26,10 +25,9 @@ from api.service.policy import policy_of, tool_of
 from domain import events as e
 from domain.errors import LedgerError, UsageError
 from domain.planning.inputs import PlanningInputs, decode_inputs
-from eventstore.postgres.connection import connect, unreachable
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
-from projections.replay.recording import Recording, read_recording
+from projections.replay.recording import Recording
 
 #: What may be said otherwise, as `pw run` has it.
 _RUN_OPTIONS = ("worker", "shell", "jobs", "strategy", "gate", "time_budget", "attempts", "apply")
@@ -52,7 +50,7 @@ def rerun(
     said = _said(run_options)
     folder = data_folder()
     with open_database(database_url, folder) as url:
-        recording = asyncio.run(_recording(url, task))
+        recording = exported(task) or asyncio.run(recording_in(url, task))
         began = _input(recording)
         if server:
             view = asyncio.run(_submit(address_of(server), recording, began, said))
@@ -66,22 +64,13 @@ def rerun(
         raise typer.Exit(1)
 
 
-async def _recording(url: str, task: str) -> Recording:
-    try:
-        async with await connect(url, "replay") as connection:
-            return await read_recording(connection, await find(connection, task))
-    except psycopg.Error as error:
-        raise unreachable(error) from error
-
-
 def _input(recording: Recording) -> _Input:
-    check_present(recording.events)
     bodies = [record.event.body for record in recording.events]
     submitted = next(body for body in bodies if isinstance(body, e.TaskSubmitted))
     observed = next((body for body in bodies if isinstance(body, e.ProblemsObserved)), None)
     report = recording.artifact(observed.artifact) if observed is not None else None
     if observed is None or report is None:
-        raise LedgerError(f"the ledger does not hold what the tool said when {recording.task_id} began")
+        raise LedgerError(f"what the tool said when {recording.task_id} began is not kept with it")
     analyzed = next((body for body in bodies if isinstance(body, e.TaskAnalyzed)), None)
     kept = recording.artifact(analyzed.inputs) if analyzed is not None and analyzed.inputs else None
     return _Input(
@@ -106,7 +95,7 @@ def _said(arguments: Sequence[str]) -> dict[str, Any]:
             sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in context.params}
             given = {name: value for name, value in context.params.items() if sources[name] == "COMMANDLINE"}
     except TyperException as error:
-        raise UsageError(f"behind --: {error}") from error
+        raise UsageError(f"behind --: {error.format_message()}") from error
     idle = [f"--{name.replace('_', '-')}" for name in given if name not in _RUN_OPTIONS]
     if idle:
         raise UsageError(f"a rerun begins with what was recorded: leave out {', '.join(sorted(idle))}")

@@ -17,7 +17,15 @@ from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 from eventstore.tasks import FIND_TASKS, LAST, pick_task
 from projections.replay.moments import Moment
-from projections.replay.recording import POSITION_MAX, exports_in, read_events, read_export
+from projections.replay.recording import (
+    EXPORT_ENDINGS,
+    POSITION_MAX,
+    Recording,
+    exports_in,
+    read_events,
+    read_export,
+    read_recording,
+)
 
 _KNOWN = "SELECT EXISTS (SELECT FROM ledger.event WHERE task_id = %s)"
 
@@ -30,8 +38,8 @@ def events_of(task: str, server: str | None, database_url: str | None, *, moment
     `task` is a name, a part of one, `last`, or the path of an exported file of one task. Raises `UnknownTaskError`
     where there is none, and `LifecycleError` where its events were archived.
     """
-    if files := exports_in(Path(task)):
-        return _only_task(task, files)
+    if (recording := exported(task)) is not None:
+        return recording.events
     if server:
         events = asyncio.run(_of_service(task, server))
     else:
@@ -48,11 +56,31 @@ def check_present(events: Events) -> None:
         raise LifecycleError(f"{name} was archived into {body.file_name}: replay that file, or pw ledger import it")
 
 
-def _only_task(name: str, files: Sequence[Path]) -> Events:
+def exported(task: str) -> Recording | None:
+    """Read the one task of an exported file; None where `task` is no path. Raises `UsageError` for more than one."""
+    if not (files := exported_files(task)):
+        return None
     recordings = [recording for file in files for recording in read_export(file)]
     if len(recordings) != 1:
-        raise UsageError(f"{name} holds {len(recordings)} tasks: only --check takes more than one")
-    return recordings[0].events
+        raise UsageError(f"{task} holds {len(recordings)} tasks: only --check takes more than one")
+    return recordings[0]
+
+
+def exported_files(task: str) -> list[Path]:
+    """List the exported files that `task` stands for; none where it is a name.
+
+    Raises `UsageError` for what can only be a path, and leads to none.
+    """
+    files = exports_in(Path(task))
+    if not files and ("/" in task or task.startswith(".") or task.endswith(EXPORT_ENDINGS)):
+        _refuse_folder(task)
+        raise UsageError(f"there is no file {task}")
+    return files
+
+
+def _refuse_folder(path: str) -> None:
+    if Path(path).is_dir():
+        raise UsageError(f"the folder {path} holds no exported file ({', '.join(EXPORT_ENDINGS)})")
 
 
 async def _of_service(task: str, server: str) -> Events:
@@ -78,13 +106,15 @@ async def events_in(url: str, task: str, moments: Sequence[Moment] = ()) -> Even
         raise unreachable(error) from error
 
 
-async def find_in(url: str, task: str) -> TaskId:
-    """Find a task of the ledger at `url`; see `find`."""
+async def recording_in(url: str, task: str) -> Recording:
+    """Read a task and its artifacts out of the ledger at `url`; raises as `events_of` does."""
     try:
         async with await connect(url, "replay") as connection:
-            return await find(connection, task)
+            recording = await read_recording(connection, await find(connection, task))
     except psycopg.Error as error:
         raise unreachable(error) from error
+    check_present(recording.events)
+    return recording
 
 
 async def find(connection: Connection, task: str) -> TaskId:
@@ -96,4 +126,6 @@ async def find(connection: Connection, task: str) -> TaskId:
     if await (await connection.execute(_KNOWN, (task,))).fetchone() == (True,):
         return TaskId(task)
     rows = await (await connection.execute(FIND_TASKS, ("" if task == LAST else task,))).fetchall()
+    if not rows:
+        _refuse_folder(task)
     return pick_task(task, [TaskId(name) for (name,) in rows])

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from api.cli.console import out, print_json
+from api.cli.options import Output
+from api.cli.replay.source import exported, recording_in
 from api.cli.tables import make_table, span
 from api.service.policy import limits_of
 from api.service.replanning import ServiceRules
@@ -18,12 +20,14 @@ from domain.errors import LedgerError, UsageError
 from domain.estimation.learner import Learner
 from domain.estimation.model import Model, restored
 from domain.events import SubtaskPlanned, TaskCancelled, TaskCompleted, TaskStalled, TaskSubmitted
-from domain.ids import SubtaskId, TaskId
+from domain.ids import SubtaskId
 from domain.planning.inputs import PlanningInputs, decode_inputs
 from eventstore.postgres.connection import connect, unreachable
+from eventstore.postgres.database import open_database
+from eventstore.postgres.folders import data_folder
 from projections.effort_models import model_at, named
 from projections.replay.changes import Changes, changes_of
-from projections.replay.recording import Recording, read_recording
+from projections.replay.recording import Recording
 from projections.replay.rounds import Round, rounds_of
 from projections.replay.what_if import Outcome, Planned, Simulator, as_recorded, happened, matched
 
@@ -41,28 +45,40 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-async def what_if(url: str, task_id: str, changes: list[str], *, output: str) -> None:
-    """Simulate a task of the ledger at `url` under other choices, and show it as `output` says: table or json.
+def show_what_if(task: str, changes: list[str], database_url: str | None, output: Output) -> None:
+    """Simulate a task of the ledger, or of an exported file, under other choices, and show it.
 
     Raises `UsageError` for nonsense, with what is allowed, and `LedgerError` where the database is away.
     """
     chosen = changes_of(changes)
-    try:
-        async with await connect(url, "replay") as connection:
-            recording = await read_recording(connection, TaskId(task_id))
-    except psycopg.Error as error:
-        raise unreachable(error) from error
-    rounds = rounds_of(recording.events)
-    if not rounds:
-        raise UsageError(f"nothing of {task_id} has ended: there is nothing to simulate again")
-    model = await _model(url, recording, chosen)
-    shown = await asyncio.to_thread(_simulated, recording, rounds, chosen, model)
-    if output == "json":
+    if (recording := exported(task)) is not None:
+        _refuse_models(task, chosen)
+        rounds, model = _ended(recording), None
+    else:
+        with open_database(database_url, data_folder()) as url:
+            recording = asyncio.run(recording_in(url, task))
+            rounds, model = _ended(recording), asyncio.run(_model(url, recording, chosen))
+    shown = _simulated(recording, rounds, chosen, model)
+    if output is Output.json:
         print_json(_plain(shown))
         return
     out.print(_table(shown))
     for note in shown.notes:
         out.print(note, soft_wrap=True, markup=False)
+
+
+def _ended(recording: Recording) -> list[Round]:
+    rounds = rounds_of(recording.events)
+    if not rounds:
+        raise UsageError(f"nothing of {recording.task_id} has ended: there is nothing to simulate again")
+    return rounds
+
+
+def _refuse_models(file: str, chosen: Changes) -> None:
+    if chosen.estimator not in ("", "raw") or (chosen.strategy and not chosen.estimator):
+        raise UsageError(
+            f"{file} is without the ledger that an effort model learns from: --what-if estimator=raw needs none"
+        )
 
 
 async def _model(url: str, recording: Recording, chosen: Changes) -> Model | None:

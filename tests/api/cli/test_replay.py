@@ -111,10 +111,10 @@ def test_a_folder_of_exports_is_checked_without_a_database(pw: Pw) -> None:
 
 
 def test_a_difference_is_named_and_ends_with_1(pw: Pw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decompose, "_TIME_BUDGET_SECONDS", 3600.0)
+    monkeypatch.setattr(decompose, "_reason", lambda _: "because")
     ran = pw(RUN, "--check")
     assert ran.exit_code == 1
-    assert "first difference: plan at position 6, subtask #1 of round 1: scope.time_budget_seconds" in ran.stdout
+    assert "first difference: plan at position 6, subtask #1 of round 1: reason" in ran.stdout
 
 
 # --- speed ----------------------------------------------------------------------------------------------
@@ -182,11 +182,17 @@ def test_a_task_that_is_not_there_is_named(pw: Pw, ledger_url: str, mode: tuple[
     [
         (("--tool", "ruff"), "a rerun begins with what was recorded: leave out --tool"),
         (("--nonsense",), "behind --: No such option: --nonsense"),
-        (("--jobs", "0"), "behind --: "),
+        (("--jobs", "0"), "behind --: Invalid value for '--jobs' / '-j': "),
     ],
 )
 def test_a_rerun_takes_no_other_input(pw: Pw, ledger_url: str, options: tuple[str, ...], line: str) -> None:
     assert line in refused(pw("last", "--rerun", "--database-url", ledger_url, "--", *options))
+
+
+def test_a_rerun_begins_with_what_a_file_holds_as_well(pw: Pw, database_url: str, tmp_path: Path) -> None:
+    line = refused(pw(LOST, "--rerun", "--database-url", database_url))
+    assert recording("lost").task_id in line
+    assert "add --server" in line or "is not here" in line
 
 
 def test_what_a_service_handed_out_is_no_run_to_be_run_again(pw: Pw, ledger_url: str, tmp_path: Path) -> None:
@@ -194,7 +200,25 @@ def test_what_a_service_handed_out_is_no_run_to_be_run_again(pw: Pw, ledger_url:
     assert "add --server" in line or "is not here" in line
 
 
-@pytest.mark.parametrize("mode", [("--at", "+1s"), ("--check",), ("--rerun",)])
+_WHAT_IF = ("--what-if", "workers=4")
+
+
+@pytest.mark.parametrize(
+    "mode", [("--at", "+1s"), ("--check",), ("--speed", "9"), ("--rerun",), ("--compare", LOST), _WHAT_IF]
+)
+def test_a_path_that_leads_to_no_export_is_said_to(
+    pw: Pw, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: tuple[str, ...]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = (*mode, "--database-url", database_url)
+    for missing in ("x/mid5.ndjson", "mid5.ndjson.gz", f"{tmp_path}/nothing"):
+        assert refused(pw(missing, *options)) == f"pw: there is no file {missing}"
+    for empty in ("empty", "./empty", f"{tmp_path}/empty"):
+        assert refused(pw(empty, *options)) == f"pw: the folder {empty} holds no exported file (.ndjson, .ndjson.gz)"
+
+
+@pytest.mark.parametrize("mode", [("--at", "+1s"), ("--check",), ("--rerun",), _WHAT_IF])
 def test_of_an_archived_task_it_names_the_file(
     pw: Pw, ledger_url: str, tmp_path: Path, mode: tuple[str, ...]
 ) -> None:

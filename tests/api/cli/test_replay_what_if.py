@@ -17,16 +17,17 @@ from tests.projections.corpus.read import FOLDER, recording
 
 WhatIf = Callable[..., Result]
 
+_FILE = str(FOLDER / "rounds.ndjson")
+
 
 @pytest.fixture
 def what_if(database_url: str) -> WhatIf:
     """Ask about a recorded run: `what_if("workers=4")`."""
-    with open_lines(Path(FOLDER / "rounds.ndjson")) as source:
+    with open_lines(Path(_FILE)) as source:
         import_export(database_url, source)
 
-    def ask(*changes: str, output: str = "table") -> Result:
+    def ask(*changes: str, output: str = "table", task: str = recording("rounds").task_id) -> Result:
         arguments = [part for change in changes for part in ("--what-if", change)]
-        task = recording("rounds").task_id
         return CliRunner().invoke(
             app, ["replay", task, *arguments, "-o", output], env={"PW_DATABASE_URL": database_url, "PW_SERVER": None}
         )
@@ -61,6 +62,23 @@ def test_people_get_a_table(what_if: WhatIf) -> None:
     assert ran.exit_code == 0, ran.output
     for word in ("happened", "simulated again", "supposed", "P80", "worker time", "speed-up"):
         assert word in ran.stdout
+
+
+def test_an_exported_file_is_simulated_as_the_task_is(what_if: WhatIf) -> None:
+    for changes in (("workers=2",), ("estimator=raw", "failures=0.2"), ("estimator=raw", "strategy=directory")):
+        of_ledger, of_file = (what_if(*changes, output="json", **of) for of in ({}, {"task": _FILE}))
+        assert of_file.exit_code == 0, of_file.output
+        assert json.loads(of_file.stdout) == json.loads(of_ledger.stdout)
+
+
+@pytest.mark.parametrize("change", ["strategy=directory", "estimator=model", "estimator=abcd1234"])
+def test_what_an_effort_model_is_needed_for_is_refused_of_a_file(what_if: WhatIf, change: str) -> None:
+    ran = what_if(change, task=_FILE)
+
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == (
+        f"pw: {_FILE} is without the ledger that an effort model learns from: --what-if estimator=raw needs none\n"
+    )
 
 
 @pytest.mark.parametrize("change", ["speed=2", "workers=0", "strategy=luck", "estimator=abcd1234"])

@@ -35,10 +35,22 @@ def test_a_position_a_time_and_a_time_since_the_start_are_moments(text: str, mom
     assert parse_moment(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "soon", "+5", "-5m", "+5 m", "2026-13-01T00:00:00Z", "+", "٣"])
+@pytest.mark.parametrize("text", ["", "soon", "+5", "-5m", "+5 m", "2026-13-01T00:00:00Z", "+", "٣", "+999999999d1d"])
 def test_what_is_no_moment_is_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError, match=r"say a position \(1817\)"):
         parse_moment(text)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_beyond_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no moment"):
+        parse_moment(text)
+
+
+def test_a_time_since_the_start_may_be_longer_than_the_calendar(history: History) -> None:
+    history.claim(60)
+    history.add(30, e.Started(), subtask=1, epoch=1)
+    assert until(history.recorded, parse_moment("+999999999d")) == history.recorded
 
 
 def test_a_time_without_its_zone_is_refused(history: History) -> None:

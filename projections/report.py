@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from domain import events as e
+from domain.counted import counted
 from domain.events import RecordedEvent
 from domain.evolution import evolve
 from domain.gates import MERGE
@@ -163,7 +164,7 @@ class _Tally:
                 f"{alone:.1f} s over the wall time: {self.peak} workers shared {cores} processors, so {share:.0%} of "
                 f"their time"
             )
-        return self.worker, f"worker time over wall time, with up to {self.peak} workers at once"
+        return self.worker, f"worker time over wall time, with up to {counted(self.peak, 'worker')} at once"
 
 
 def _by_count(codes: dict[str, int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from api.cli.console import one_line_errors, out, print_json
 from api.cli.ledger.bar import bar
 from api.cli.options import DatabaseUrl, Output, OutputFormat
 from api.cli.tables import make_table, span
+from domain.counted import counted
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Signs that a bar of the reliability plot is long.
 _BAR = 40
+#: What a narrow terminal does without, as it says the least.
+_SPARE = ("pinball 80", "under P95")
 
 
 def backtest(
@@ -34,17 +37,14 @@ def backtest(
     """Foretell each attempt of the ledger with what had ended before it, and hold that against what came."""
     from projections.backtest import backtest as run
 
-    with (
-        one_line_errors(),
-        open_database(database_url, data_folder()) as url,
-        bar("foretelling") as on_progress,
-    ):
-        tested = asyncio.run(run(url, at=at, on_progress=on_progress))
-    if output is Output.json:
-        print_json(tested)
-        return
-    for one in _told(tested):
-        out.print(one)
+    with one_line_errors():
+        with open_database(database_url, data_folder()) as url, bar("foretelling") as on_progress:
+            tested = asyncio.run(run(url, at=at, on_progress=on_progress))
+        if output is Output.json:
+            print_json(tested)
+            return
+        for one in _told(tested):
+            out.print(one)
 
 
 def _told(tested: Backtest) -> Iterator[RenderableType]:
@@ -54,7 +54,8 @@ def _told(tested: Backtest) -> Iterator[RenderableType]:
             f" ({tested.cut_off:,} were cut off): nothing can be held against a forecast"
         )
         return
-    known = f"{tested.attempts:,} attempts up to position {tested.position:,}, {tested.cut_off:,} more were cut off"
+    attempts = counted(tested.attempts, "attempt")
+    known = f"{attempts} up to position {tested.position:,}, cut off beside them: {tested.cut_off:,}"
     yield _methods(f"{known}: P50 and P80 beside what came", tested.total)
     yield _groups("by kind of work", "kind of work", tested.by_category)
     yield _groups("by how many attempts had ended before", "attempts before", tested.by_age)
@@ -67,7 +68,7 @@ def _told(tested: Backtest) -> Iterator[RenderableType]:
 
 def _methods(title: str, total: Methods) -> Table:
     columns = ("method", "mean error", "pinball 80", "under P80", "under P95", "skill")
-    table = make_table(title, *columns, right=columns[1:])
+    table = make_table(title, *columns, right=columns[1:], prose=columns[:1], spare=_SPARE)
     named = {
         "effort model": total.model,
         "usual of the kind of work": total.usual,
@@ -81,7 +82,7 @@ def _methods(title: str, total: Methods) -> Table:
 
 def _groups(title: str, first: str, groups: dict[str, Methods]) -> Table:
     columns = (first, "attempts", "mean error", "pinball 80", "under P80", "under P95", "skill")
-    table = make_table(title, *columns, right=columns[1:])
+    table = make_table(title, *columns, right=columns[1:], prose=columns[:1], spare=_SPARE)
     for name, methods in groups.items():
         table.add_row(name, f"{methods.model.forecasts:,}", *_row(methods.model), f"{methods.skill:+.2f}")
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ import typer
 from rich.console import Console
 
 from domain.errors import ParallelWorkersError
+
+# Who does not know the size says 0, and rich would make room for nothing. It reads this anew each time.
+for _size in ("COLUMNS", "LINES"):
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", os.environ.get(_size, "")):
+        os.environ.pop(_size, None)
 
 
 class _PatientConsole(Console):
@@ -31,9 +37,15 @@ err = Console(stderr=True, highlight=False)
 
 def print_json(value: object) -> None:
     """Print a value as one JSON object, for programs."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    print_document(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def print_document(document: bytes) -> None:
+    """Print a document as it would be in a file, whatever the terminal's encoding is."""
     try:
-        print(text, flush=True)
+        sys.stdout.flush()
+        sys.stdout.buffer.write(document)
+        sys.stdout.flush()
     except BrokenPipeError:
         _mute(sys.stdout)
 

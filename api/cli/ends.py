@@ -70,7 +70,7 @@ def _model(estimate: EstimateView) -> str:
 def _critical_table(estimate: EstimateView) -> Table:
     table = make_table(
         "What the end waits for", "#", "chance", "of the variance", "what",
-        right=("#", "chance", "of the variance"), prose="what",
+        right=("#", "chance", "of the variance"), prose=("what",),
     )  # fmt: skip
     for one in estimate.subtasks[:_ROWS_MAX]:
         table.add_row(short(one.id)[1:], f"{one.critical:.0%}", f"{one.variance:.0%}", Text(one.title))

@@ -21,6 +21,7 @@ from api.cli.planning.targets import Code, Exclude, Include, Target, targeted
 from api.cli.tables import make_table, span
 from domain.analysis.co_change import CoChange
 from domain.analysis.patterns import PatternRecognizer
+from domain.counted import counted
 from domain.errors import UsageError
 from domain.estimation.features import Features
 from domain.estimation.model import Model
@@ -94,7 +95,9 @@ def estimate(
         read = read_report(report, report_format, pattern, root)
         wanted = targeted(read.problems, target, code, include, exclude)
         if not wanted:
-            raise UsageError(f"there is nothing to estimate: none of {len(read.problems):,} problems is asked for")
+            raise UsageError(
+                f"there is nothing to estimate: {counted(len(read.problems), 'problem')}, none of them asked for"
+            )
         groups = PatternRecognizer().recognise(read.problems, wanted, unsafe=target == "fixable-unsafe").groups
         kind = worker_kind_named(worker)
         with open_database(database_url, data_folder()) as url:
@@ -112,11 +115,11 @@ def estimate(
         )
         plan = make_plan(read.problems, groups, request)
         estimated = _estimated(plan, request, experience, model, project, by)
-    if output is Output.json:
-        print_json(estimated)
-        return
-    for one in _told(estimated):
-        out.print(one)
+        if output is Output.json:
+            print_json(estimated)
+            return
+        for one in _told(estimated):
+            out.print(one)
 
 
 def _repository(folder: Path) -> str:
@@ -189,10 +192,11 @@ def _told(estimated: Estimated) -> Iterator[RenderableType]:
 
 def _subtasks(estimated: Estimated) -> Table:
     table = make_table(
-        f"{len(estimated.subtasks):,} subtask{'s' if len(estimated.subtasks) != 1 else ''}",
+        counted(len(estimated.subtasks), "subtask"),
         *("#", "what", "files", "problems", "P50", "P80", "P95"),
         right=("#", "files", "problems", "P50", "P80", "P95"),
-        prose="what",
+        prose=("what",),
+        spare=("files", "problems"),
     )
     for number, subtask in enumerate(estimated.subtasks[:_SUBTASKS_MAX], 1):
         effort = subtask.effort
@@ -231,9 +235,8 @@ def _spelled(said: Quantiles) -> tuple[str, ...]:
 def _source(estimated: Estimated) -> str:
     if not estimated.completions:
         return "the ledger has no attempt that has ended: this is what the prior that is shipped says"
-    known = (
-        f"model {estimated.model[:12]} knows {estimated.completions:,} attempts up to position {estimated.position:,}"
-    )
+    attempts = counted(estimated.completions, "attempt")
+    known = f"model {estimated.model[:12]} knows {attempts} up to position {estimated.position:,}"
     if estimated.under_p80_lately is None:
         return f"{known}; too few to say how good its forecasts are"
     said = f"{known}; of the last 200 forecasts {estimated.under_p80_lately:.0%} came in under P80"

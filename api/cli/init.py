@@ -17,6 +17,7 @@ from api.agents.marked import markdown_section
 from api.cli.console import err, one_line_errors, out
 from api.mcp.instructions import WORK_LOOP
 from api.settings import Settings
+from domain.counted import counted
 from domain.errors import UsageError
 
 _SERVER = f"http://{Settings().host}:{Settings().port}"
@@ -47,10 +48,10 @@ def init(
             err.print(f"{name} is not set: agents need a key in it, unless the server has none (--no-key)")
         if not edits:
             out.print("Nothing to change.")
-        elif not dry_run and (yes or typer.confirm(f"Write {_files(len(edits))}?")):
+        elif not dry_run and (yes or typer.confirm(f"Write {counted(len(edits), 'file')}?")):
             for edit in edits:
                 edit.make()
-            out.print(f"Wrote {_files(len(edits))}.")
+            out.print(f"Wrote {counted(len(edits), 'file')}.")
 
 
 def edits_for(root: Path, target: Target, agents: Sequence[Agent]) -> list[Edit]:
@@ -107,7 +108,3 @@ def _show(edit: Edit) -> None:
     for line in edit.diff().splitlines():
         out.print(Text(line, style=_STYLES.get(line[:1], "")), soft_wrap=True)
     out.print()
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

@@ -11,6 +11,7 @@ from api.cli.console import err
 from api.cli.tables import plan_table, span
 from api.schemas import EstimateView
 from domain import events as e
+from domain.counted import counted
 from domain.ids import TaskId, short
 from domain.plan import Plan
 from domain.readers.report import Report as ToolReport
@@ -58,19 +59,19 @@ class Narrator:
     def observed(self, observation: e.ProblemsObserved, report: ToolReport) -> None:
         """Say what the tool found, and what of it could not be read."""
         files = len({problem.path for problem in report.problems})
-        codes = len(observation.codes)
+        codes = counted(len(observation.codes), "code")
         self._say(
-            f"{observation.tool or 'the tool'}: {observation.problems:,} problems under {codes} codes "
-            f"in {files:,} files, {observation.targeted:,} of them for these workers"
+            f"{observation.tool or 'the tool'}: {counted(observation.problems, 'problem')} under "
+            f"{codes} in {counted(files, 'file')}, {observation.targeted:,} of them for these workers"
         )
         if report.damaged:
             first = report.damaged[0]
             self._say(
-                f"[yellow]{len(report.damaged)} records could not be read and are left out[/] "
+                f"[yellow]left out as unreadable: {counted(len(report.damaged), 'record')}[/] "
                 f"(first: line {first.line}: {escape(first.reason)})"
             )
         if report.duplicates:
-            self._say(f"{report.duplicates:,} duplicates were folded")
+            self._say(f"folded: {counted(report.duplicates, 'duplicate')}")
 
     def planned(self, plan: Plan, observation: e.ProblemsObserved) -> None:
         """Show the plan with its reasons."""
@@ -82,16 +83,18 @@ class Narrator:
         )
         self._say(f"recommended workers: {plan.recommended_workers} ({plan.recommendation})")
         if plan.left_out:
-            self._say(f"[yellow]{len(plan.left_out)} problems name no file of the tree and are in no subtask[/]")
+            left_out = counted(len(plan.left_out), "problem")
+            self._say(f"[yellow]in no subtask, for want of a file of the tree: {left_out}[/]")
 
     def _heard(self, record: e.RecordedEvent) -> None:
         event = record.event
         who = f"{short(event.stream_id)} by {event.worker_id}" if event.worker_id else short(event.stream_id)
         match event.body:
             case e.TaskForecast(p50_seconds=p50, p80_seconds=p80, workers=workers):
-                self._say(f"[dim]expected[/] done in {span(p50)}, within {span(p80)} with 80 % ({workers} workers)")
+                crew = counted(workers, "worker")
+                self._say(f"[dim]expected[/] done in {span(p50)}, within {span(p80)} with 80 % ({crew})")
             case e.SubtaskAccepted(files_changed=changed):
-                self._say(f"[green]accepted[/] {who}: {changed} files changed")
+                self._say(f"[green]accepted[/] {who}: {counted(changed, 'file')} changed")
             case e.SubtaskRejected(gate=gate, reason=reason):
                 self._say(f"[yellow]refused[/]  {who}: {gate}: {escape(reason)}")
             case e.Failed(error=error):

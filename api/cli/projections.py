@@ -9,6 +9,7 @@ from rich.table import Table
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import DatabaseUrl, Output, OutputFormat
+from api.cli.tables import make_table
 from eventstore.postgres.connection import unreachable
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
@@ -28,6 +29,10 @@ def projections(output: OutputFormat = Output.table, database_url: DatabaseUrl =
                 found = standings(connection)
         except psycopg.Error as error:
             raise unreachable(error) from error
+        _show(found, output)
+
+
+def _show(found: list[Standing], output: Output) -> None:
     if output is Output.json:
         print_json(found)
         return
@@ -40,10 +45,8 @@ def projections(output: OutputFormat = Output.table, database_url: DatabaseUrl =
 
 
 def _table(found: list[Standing]) -> Table:
-    table = Table(box=None)
-    table.add_column("read model")
-    for column in ("version", "position", "behind", "seconds", "set aside"):
-        table.add_column(column, justify="right")
+    figures = ("version", "position", "behind", "seconds", "set aside")
+    table = make_table("", "read model", *figures, right=figures, spare=("version", "seconds"))
     for one in found:
         table.add_row(
             one.name,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from api.schemas import TaskView
+from domain.counted import counted
 from domain.ids import short
 from domain.plan import Plan
 from domain.task_state import TaskState
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
     from projections.tables import TaskProgress
 
 _ROWS_MAX = 40
+#: Room for a column of prose below which others are left out.
+_PROSE_WIDTH = 24
+#: Wider than any table.
+_UNBOUNDED = 1_000_000
 _STYLES = {
     "accepted": "green",
     "completed": "green",
@@ -52,9 +60,50 @@ def styled(status: str) -> Text:
     return Text(status, style=_STYLES.get(status, ""))
 
 
-def make_table(title: str, *columns: str, right: Sequence[str] = (), prose: str = "") -> Table:
-    """Make a table in which only the column `prose` is ever wrapped."""
-    table = Table(
+class FittingTable(Table):
+    """A table that would rather go without some of its columns than cut what stands in the others."""
+
+    #: Columns that it can do without, the least important first.
+    spare: Sequence[str] = ()
+    #: Columns that may be wrapped.
+    prose: Sequence[str] = ()
+    #: What is said below the table as long as a column is shown: its legend.
+    legends: Mapping[str, Sequence[Text]] = {}
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        dropped: tuple[str, ...] = ()
+        for name in self.spare:
+            if self._needs(dropped, console, options) <= options.max_width:
+                break
+            dropped += (name,)
+        yield from Table.__rich_console__(self._without(dropped), console, options)
+        for name, lines in self.legends.items():
+            if name not in dropped:
+                yield from lines
+
+    def _needs(self, dropped: Sequence[str], console: Console, options: ConsoleOptions) -> int:
+        """Tell how wide it is with nothing cut, and with as much room for prose as reads well."""
+        table = self._without(dropped)
+        for column in table.columns:
+            if column.header in self.prose:
+                column.max_width = _PROSE_WIDTH
+        return Measurement.get(console, options.update_width(_UNBOUNDED), table).maximum
+
+    def _without(self, dropped: Sequence[str]) -> FittingTable:
+        table = copy(self)
+        kept = [column for column in self.columns if column.header not in dropped]
+        table.columns = [replace(column, _index=index) for index, column in enumerate(kept)]
+        return table
+
+
+def make_table(
+    title: str, *columns: str, right: Sequence[str] = (), prose: Sequence[str] = (), spare: Sequence[str] = ()
+) -> FittingTable:
+    """Make a table in which only the columns `prose` are ever wrapped.
+
+    Where there is little room, those of `spare` are left out, the first of them first.
+    """
+    table = FittingTable(
         title=title,
         title_justify="left",
         header_style="bold",
@@ -63,19 +112,20 @@ def make_table(title: str, *columns: str, right: Sequence[str] = (), prose: str 
         pad_edge=False,
         collapse_padding=True,
     )
+    table.prose, table.spare = prose, spare
     for column in columns:
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        wide = column == prose
-        table.add_column(column, justify=justify, no_wrap=not wide, overflow="fold", min_width=24 if wide else None)
+        wraps = column in prose
+        table.add_column(column, justify=justify, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
     return table
 
 
-def plan_table(plan: Plan, *, title: str = "", first: int = 1) -> RenderableType:
+def plan_table(plan: Plan, *, title: str = "", first: int = 1) -> Table:
     """Show the subtasks of a plan, numbered from `first`, and below them the reasons, each once."""
     table = make_table(
-        f"{title}{len(plan.subtasks):,} subtasks ({plan.strategy})",
+        f"{title}{counted(len(plan.subtasks), 'subtask')} ({plan.strategy})",
         "#", "what", "files", "problems", "codes", "wave", "effort P50/P80", "why",
-        right=("#", "files", "problems", "codes", "wave"), prose="what",
+        right=("#", "files", "problems", "codes", "wave"), prose=("what",), spare=("codes", "wave", "why"),
     )  # fmt: skip
     letters: dict[str, str] = {}
     for number, subtask in enumerate(plan.subtasks[:_ROWS_MAX], start=first):
@@ -92,8 +142,8 @@ def plan_table(plan: Plan, *, title: str = "", first: int = 1) -> RenderableType
         )
     if len(plan.subtasks) > _ROWS_MAX:
         table.add_row("...", f"and {len(plan.subtasks) - _ROWS_MAX} more")
-    reasons = [Text(f"{letter}: {reason}") for reason, letter in letters.items()]
-    return Group(table, *reasons)
+    table.legends = {"why": [Text(f"{letter}: {reason}") for reason, letter in letters.items()]}
+    return table
 
 
 def _letter(number: int) -> str:
@@ -104,13 +154,15 @@ def _letter(number: int) -> str:
 
 def codes_table(report: RunReport) -> Table:
     """Show the problems before and after, per code."""
-    table = make_table("Problems", "code", "before", "after", "removed", right=("before", "after", "removed"))
+    table = make_table(
+        "Problems", "code", "before", "after", "removed", right=("before", "after", "removed"), prose=("code",)
+    )
     codes = sorted({*report.before, *report.after}, key=lambda code: (-report.before.get(code, 0), code))
     for code in codes[:_ROWS_MAX]:
         before, after = report.before.get(code, 0), report.after.get(code, 0)
         table.add_row(Text(code), f"{before:,}", f"{after:,}", f"{before - after:,}")
     if len(codes) > _ROWS_MAX:
-        table.add_row(f"and {len(codes) - _ROWS_MAX} more codes")
+        table.add_row(f"and {counted(len(codes) - _ROWS_MAX, 'more code')}")
     before, after = sum(report.before.values()), sum(report.after.values())
     table.add_section()
     table.add_row("all", f"{before:,}", f"{after:,}", f"{before - after:,}", style="bold")
@@ -122,12 +174,12 @@ def report_table(report: RunReport) -> Table:
     table = Table(title=f"Task {report.task_id}", title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    rounds = f"{report.phases} round" + ("s" if report.phases != 1 else "")
-    refused = f"{report.rejected} attempts refused by a gate, {report.conflicts} conflicts"
+    rounds = counted(report.phases, "round")
+    refused = f"{counted(report.rejected, 'attempt')} refused by a gate, {counted(report.conflicts, 'conflict')}"
     rows: list[tuple[str, str | Text]] = [
         ("outcome", Text.assemble(styled(report.status), f": {report.reason}" if report.reason else "")),
         ("subtasks", f"{report.accepted} accepted, {report.held} held, in {rounds}"),
-        ("attempts", f"{refused}, {report.lost} workers lost"),
+        ("attempts", f"{refused}, {counted(report.lost, 'worker')} lost"),
         ("wall time", span(report.wall_seconds)),
         ("worker time", f"{span(report.worker_seconds)} ({span(report.worker_cpu_seconds)} of processor time)"),
         ("gates", f"{span(report.gate_seconds)} of checks, beside the work"),
@@ -146,7 +198,8 @@ def subtasks_table(state: TaskState) -> Table:
     """Show the subtasks of a task with their states."""
     table = make_table(
         "Subtasks", "#", "round", "state", "worker", "done", "problems", "tries", "worked", "what",
-        right=("#", "round", "done", "problems", "tries", "worked"), prose="what",
+        right=("#", "round", "done", "problems", "tries", "worked"),
+        prose=("what",), spare=("round", "tries", "worker", "problems"),
     )  # fmt: skip
     for subtask in state.subtasks.values():
         table.add_row(
@@ -167,7 +220,7 @@ def tasks_table(tasks: Sequence[TaskProgress]) -> Table:
     """Show the tasks of the ledger."""
     table = make_table(
         "Tasks", "task", "state", "since (UTC)", "done", "accepted", "held", "problems",
-        right=("done", "accepted", "held", "problems"),
+        right=("done", "accepted", "held", "problems"), prose=("task",), spare=("held", "since (UTC)", "done"),
     )  # fmt: skip
     for task in tasks:
         table.add_row(
@@ -187,6 +240,7 @@ def task_views_table(tasks: Sequence[TaskView]) -> Table:
     table = make_table(
         "Tasks", "task", "state", "since (UTC)", "round", "done", "accepted", "held", "problems",
         right=("round", "done", "accepted", "held", "problems"),
+        prose=("task",), spare=("round", "held", "since (UTC)", "done"),
     )  # fmt: skip
     for task in tasks:
         table.add_row(

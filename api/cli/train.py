@@ -15,6 +15,7 @@ from api.cli.console import one_line_errors, out, print_json
 from api.cli.ledger.bar import bar
 from api.cli.options import DatabaseUrl, Output, OutputFormat
 from api.cli.tables import make_table
+from domain.counted import counted
 from domain.errors import UsageError
 from eventstore.clock import SystemClock
 from eventstore.postgres.connection import connect, unreachable
@@ -70,7 +71,7 @@ def _train(url: str, at: int | None, output: Output) -> None:
 
 
 def _told(trained: Trained, seconds: float) -> str:
-    known = f"{trained.completions:,} attempts up to position {trained.position:,}"
+    known = f"{counted(trained.completions, 'attempt')} up to position {trained.position:,}"
     lines = [f"model {trained.sha256[:12]} knows {known} (SHA-256 {trained.sha256})"]
     if not trained.completions:
         lines.append("the ledger has no attempt that has ended: estimates are those of the prior that is shipped")
@@ -125,7 +126,16 @@ def _show(models: list[KeptModel], output: Output) -> None:
 
 def _table(models: list[KeptModel]) -> Table:
     table = make_table(
-        "", "model", "position", "attempts", "bytes", "made", "by", "", right=("position", "attempts", "bytes")
+        "",
+        "model",
+        "position",
+        "attempts",
+        "bytes",
+        "made",
+        "by",
+        "",
+        right=("position", "attempts", "bytes"),
+        spare=("bytes", "by"),
     )
     for model in models:
         table.add_row(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from api.postmortem.cells import spell, spell_seconds
 from api.postmortem.document import Figure, Section
 from api.postmortem.facts import Facts, facts_of
+from domain.counted import counted
 from projections.report import RunReport
 
 
@@ -20,7 +21,7 @@ def _outcome(facts: Facts) -> Iterator[Figure]:
     report = facts.report
     yield Figure(name="status", title="Status", value=report.status, kind="text", note=report.reason)
     if facts.problems_before is not None:
-        note = f"of {facts.problems_before:,} at the beginning, in {len(report.before):,} codes"
+        note = f"of {facts.problems_before:,} at the beginning, in {counted(len(report.before), 'code')}"
         yield Figure(name="problems", title="Problems left", value=facts.problems_after, kind="count", note=note)
     note = f"{report.held:,} held; attempts: {report.rejected:,} rejected, {report.lost:,} with a lost worker"
     yield Figure(name="accepted", title="Subtasks accepted", value=report.accepted, kind="count", note=note)
@@ -32,7 +33,7 @@ def _time(facts: Facts) -> Iterator[Figure]:
     yield Figure(name="wall", title="Wall time", value=report.wall_seconds, kind="seconds", note=note)
     note = f"and {spell_seconds(report.gate_seconds)} of gates and merges"
     yield Figure(name="worker", title="Worker time", value=report.worker_seconds, kind="seconds", note=note)
-    note = f"{speedup.workers} workers" if speedup.workers else report.speedup_basis
+    note = counted(speedup.workers, "worker") if speedup.workers else report.speedup_basis
     if speedup.ideal is not None:
         note += f"; ideal: {speedup.ideal:.2f}"
     yield Figure(name="speedup", title="Speed-up", value=round(speedup.measured, 4), kind="number", note=note)
@@ -68,11 +69,11 @@ def _said_of_outcome(facts: Facts, *, so_far: bool) -> str:
     report = facts.report
     reason = f" ({report.reason})" if report.reason else ""
     beginning = f"The task is {report.status}{reason}{': this is how far it is' if so_far else ''}. "
-    work = f"{_count(report.accepted, 'subtask')} accepted, {report.held:,} held"
+    work = f"{counted(report.accepted, 'subtask')} accepted, {report.held:,} held"
     if facts.problems_before is None:
         return f"{beginning}{work}."
     now = "nobody has looked again" if facts.problems_after is None else f"{facts.problems_after:,} now"
-    return f"{beginning}{work}; {_count(facts.problems_before, 'problem')} before, {now}."
+    return f"{beginning}{work}; {counted(facts.problems_before, 'problem')} before, {now}."
 
 
 def _said_of_speed(facts: Facts) -> str:
@@ -82,7 +83,7 @@ def _said_of_speed(facts: Facts) -> str:
     )
     if not speedup.workers:
         return f"{times}: {speedup.measured:.2f} times as fast as one worker."
-    with_workers = f"with {_count(speedup.workers, 'worker')} {speedup.measured:.2f} times as fast as with one"
+    with_workers = f"with {counted(speedup.workers, 'worker')} {speedup.measured:.2f} times as fast as with one"
     ideal = f", where {speedup.ideal:.2f} times was possible" if speedup.ideal is not None else ""
     return f"{times}: {with_workers}{ideal}.{_said_of_plan(facts)}"
 
@@ -120,11 +121,7 @@ def _said_of_estimates(facts: Facts) -> str:
     if (calibration := facts.calibration) is None:
         return "No estimate can be held against what came yet."
     return (
-        f"Of {_count(calibration.subtasks, 'estimate')} {calibration.within_p50:.0%} kept to P50,"
+        f"Of {counted(calibration.subtasks, 'estimate')} {calibration.within_p50:.0%} kept to P50,"
         f" {calibration.within_p80:.0%} to P80 and {calibration.within_p95:.0%} to P95"
         " (50%, 80% and 95% would be right)."
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

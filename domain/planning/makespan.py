@@ -116,8 +116,8 @@ def _seconds_at(estimate: Effort, score: float) -> float:
     if estimate.p50 <= 0:
         return 0.0
     if score <= _Z80:
-        return estimate.p50 * (estimate.p80 / estimate.p50) ** (score / _Z80)
-    return estimate.p80 * (estimate.p95 / estimate.p80) ** ((score - _Z80) / (_Z95 - _Z80))
+        return estimate.p50 * math.pow(estimate.p80 / estimate.p50, score / _Z80)
+    return estimate.p80 * math.pow(estimate.p95 / estimate.p80, (score - _Z80) / (_Z95 - _Z80))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

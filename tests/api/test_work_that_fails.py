@@ -76,6 +76,20 @@ def test_a_worktree_that_a_worker_has_broken_is_not_taken_for_the_repository_aro
     assert run_git(bench.repository, "rev-parse", "--abbrev-ref", "HEAD") == "main"
 
 
+def test_a_run_whose_repository_git_refuses_is_paused_and_costs_the_subtask_nothing(bench: Bench) -> None:
+    config = bench.repository / ".git" / "config"
+    kept = config.read_text()
+    source = f"if EPOCH == 1: open({str(config)!r}, 'w').write('['); sys.exit('oh')\nfix()"
+    ran = bench.pw("run", "--tool", "ruff", "-j", "1", "--attempts", "2", "--worker", bench.worker(source))
+    config.write_text(kept)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("pw: git worktree failed: ")
+    [paused] = bench.payloads("task_paused")
+    assert paused["reason"].startswith("git worktree failed: ")
+    assert bench.run("--resume", "last")["after"] == {}
+    assert [failed["error"] for failed in bench.payloads("failed")] == ["exit code 1: oh"]
+
+
 def test_work_that_deletes_all_files_of_its_scope_is_not_held_to_the_whole_tree(bench: Bench) -> None:
     source = "for path in FILES: os.remove(path)"
     assert bench.run("--tool", "ruff", "-j", "2", "--worker", bench.worker(source))["after"] == {}

@@ -9,6 +9,7 @@ import typer
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import DatabaseUrl, Output, OutputFormat
+from domain.counted import counted
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
 
@@ -32,7 +33,8 @@ def archive(
             print_json({"task_id": task_id, "file": str(path), "tombstone": tombstone})
         else:
             out.print(
-                f"archived: {task_id}, {tombstone.events:,} events and {tombstone.artifacts:,} artifacts, in {path}",
+                f"archived: {task_id}, {counted(tombstone.events, 'event')} and "
+                f"{counted(tombstone.artifacts, 'artifact')}, in {path}",
                 soft_wrap=True,
                 markup=False,
             )

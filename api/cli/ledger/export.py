@@ -10,6 +10,7 @@ import typer
 
 from api.cli.console import err, one_line_errors, out
 from api.cli.options import DatabaseUrl
+from domain.counted import counted
 from domain.errors import UsageError
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
@@ -53,8 +54,9 @@ def export(
                 end = write(source, output, on_progress)
         say = err if str(output) == "-" else out
         say.print(
-            f"exported: {end.events:,} events, {end.artifacts:,} artifacts, {end.archives:,} archives and "
-            f"{end.seals:,} seals, to position {source.header.last_position:,}, into {output}",
+            f"exported: {counted(end.events, 'event')}, {counted(end.artifacts, 'artifact')}, "
+            f"{counted(end.archives, 'archive')} and {counted(end.seals, 'seal')}, "
+            f"to position {source.header.last_position:,}, into {output}",
             soft_wrap=True,
             markup=False,
         )

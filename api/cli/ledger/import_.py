@@ -9,6 +9,7 @@ import typer
 
 from api.cli.console import one_line_errors, out, print_json
 from api.cli.options import DatabaseUrl, Output, OutputFormat
+from domain.counted import counted
 from domain.errors import LedgerError
 from eventstore.postgres.database import open_database
 from eventstore.postgres.folders import data_folder
@@ -51,6 +52,6 @@ def import_(
 def _line(imported: Imported) -> str:
     positions = " at the positions of the file" if imported.keeps_positions else ""
     return (
-        f"imported: {imported.events:,} events{positions}, {imported.artifacts:,} artifacts and {imported.seals:,} "
-        f"seals; {imported.events_known:,} events were there already"
+        f"imported: {counted(imported.events, 'event')}{positions}, {counted(imported.artifacts, 'artifact')} and "
+        f"{counted(imported.seals, 'seal')}; there already: {counted(imported.events_known, 'event')}"
     )

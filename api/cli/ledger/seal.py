@@ -10,6 +10,7 @@ import typer
 from api.cli.console import out
 from api.cli.ledger.connect import connected
 from api.cli.options import DatabaseUrl
+from domain.counted import counted
 
 
 def seal(
@@ -28,11 +29,12 @@ def seal(
     with connected(database_url) as connection:
         with bar("sealing") as on_progress:
             made = seal_ledger(connection, on_progress=on_progress)
-        out.print(f"sealed now: {sum(new.count for new in made):,} events in {len(made):,} seals", soft_wrap=True)
+        events = counted(sum(new.count for new in made), "event")
+        out.print(f"sealed now: {events} in {counted(len(made), 'seal')}", soft_wrap=True)
         last = last_seal(connection)
         if last.number:
             out.print(f"last seal: {last.number:,}, to position {last.last_position:,}, {last.hash}", soft_wrap=True)
         if export is not None:
             copy = list(read_seals(connection))
             write_copy(export, copy)
-            out.print(f"copy: {len(copy):,} seals in {export}", soft_wrap=True, markup=False)
+            out.print(f"copy: {counted(len(copy), 'seal')} in {export}", soft_wrap=True, markup=False)

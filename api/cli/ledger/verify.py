@@ -10,6 +10,7 @@ import typer
 from api.cli.console import out, print_json
 from api.cli.ledger.connect import connected
 from api.cli.options import DatabaseUrl, Output, OutputFormat
+from domain.counted import counted
 from domain.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ def verify(
 
 def _lines(report: VerifyReport) -> list[str]:
     trusted = f" after seal {report.since:,}" if report.since else ""
-    lines = [f"checked: {report.seals:,} seals{trusted}, {report.events:,} sealed events"]
+    lines = [f"checked: {counted(report.seals, 'seal')}{trusted}, {counted(report.events, 'sealed event')}"]
     if report.archived:
-        lines.append(f"archived: {report.archived:,} events, of which the seals hold the hashes")
-    lines.append(f"not sealed yet: {report.unsealed:,} events")
+        lines.append(f"archived: {counted(report.archived, 'event')}, of which the seals hold the hashes")
+    lines.append(f"not sealed yet: {counted(report.unsealed, 'event')}")
     if report.compared:
-        lines.append(f"compared with the copy: {report.compared:,} seals")
+        lines.append(f"compared with the copy: {counted(report.compared, 'seal')}")
     return lines

@@ -11,6 +11,7 @@ from rich.text import Text
 from api.cli.tables import make_table, plan_table, span
 from domain.analysis.analyze import Analysis
 from domain.comparison import Comparison
+from domain.counted import counted
 from domain.plan import Plan
 from domain.problem import count_codes
 from domain.readers.report import Report
@@ -26,7 +27,7 @@ def analysis_tables(report: Report, analysis: Analysis, targeted: int) -> Iterat
     """Show a report and what those of its problems have in common that are asked for."""
     yield _summary(report)
     if not targeted:
-        yield _nothing(report)
+        yield _nothing()
         return
     yield _codes(report)
     yield _groups(analysis)
@@ -37,24 +38,24 @@ def analysis_tables(report: Report, analysis: Analysis, targeted: int) -> Iterat
 def _summary(report: Report) -> Text:
     version = f" {report.tool_version}" if report.tool_version else ""
     files = len({problem.path for problem in report.problems if problem.path})
-    counted = f"{len(report.problems):,} problems in {files:,} files"
-    lines = [f"{counted}, from {report.tool}{version} (read as {report.format})"]
+    found = f"{counted(len(report.problems), 'problem')} in {counted(files, 'file')}"
+    lines = [f"{found}, from {report.tool}{version} (read as {report.format})"]
     if report.duplicates:
         lines.append(f"{report.duplicates:,} said again what an earlier one said")
     if report.replaced_bytes:
         lines.append(f"{report.replaced_bytes:,} byte sequences were not UTF-8 and were replaced")
     if report.damaged:
-        lines.append(f"{len(report.damaged):,} records could not be used:")
+        lines.append(f"{counted(len(report.damaged), 'record')} could not be used:")
         lines += [f"  line {damage.line}: {damage.reason}" for damage in report.damaged[:_DAMAGE_MAX]]
     return Text("\n".join(lines))
 
 
-def _nothing(report: Report) -> Text:
-    return Text(f"none of the {len(report.problems):,} problems is asked for", style="yellow")
+def _nothing() -> Text:
+    return Text("none of the problems is asked for", style="yellow")
 
 
 def _codes(report: Report) -> Table:
-    table = make_table("Codes", "code", "problems", "share", right=("problems", "share"))
+    table = make_table("Codes", "code", "problems", "share", right=("problems", "share"), prose=("code",))
     counts = count_codes(report.problems)
     total = max(len(report.problems), 1)
     for code, count in list(counts.items())[:_CODES_MAX]:
@@ -67,10 +68,11 @@ def _codes(report: Report) -> Table:
 
 def _groups(analysis: Analysis) -> Table:
     table = make_table(
-        f"{len(analysis.groups):,} groups",
+        counted(len(analysis.groups), "group"),
         *("#", "cause", "domain", "kind", "problems", "files", "effort", "risk", "wave"),
         right=("#", "problems", "files", "effort", "risk", "wave"),
-        prose="cause",
+        prose=("cause",),
+        spare=("wave", "risk", "kind", "domain"),
     )
     rows = zip(analysis.groups, analysis.complexities, analysis.waves, strict=True)
     for number, (group, complexity, wave) in enumerate(rows, start=1):
@@ -90,7 +92,7 @@ def _cascades(analysis: Analysis) -> Table:
         "Cascades: one root shows under several groups",
         *("root", "takes with it", "sure", "evidence"),
         right=("root", "sure"),
-        prose="evidence",
+        prose=("evidence",),
     )
     for cascade in analysis.cascades[:_CASCADES_MAX]:
         named = ", ".join(f"#{number + 1}" for number in cascade.dependents[:6])
@@ -116,11 +118,12 @@ def plan_tables(report: Report, plan: Plan, targeted: int) -> Iterator[Renderabl
     """Show a plan with its reasons."""
     yield _summary(report)
     if not targeted:
-        yield _nothing(report)
+        yield _nothing()
         return
     yield plan_table(plan)
     if plan.left_out:
-        yield Text(f"{len(plan.left_out):,} problems name no file of the tree and are in no subtask", style="yellow")
+        left_out = counted(len(plan.left_out), "problem")
+        yield Text(f"in no subtask, for want of a file of the tree: {left_out}", style="yellow")
     if plan.outcomes:
         yield _strategies(plan)
     yield Text(f"strategy: {plan.strategy} ({plan.strategy_reason})")
@@ -137,6 +140,7 @@ def _strategies(plan: Plan) -> Table:
         "Strategies, by simulation",
         *("strategy", "subtasks", "takes", "conflicts if all ran at once"),
         right=("subtasks", "takes", "conflicts if all ran at once"),
+        prose=("conflicts if all ran at once",),
     )
     for outcome in plan.outcomes:
         style = "bold" if outcome.strategy == plan.strategy else ""
@@ -150,7 +154,7 @@ def _conflicts(plan: Plan) -> Table:
         f"Conflicts if all ran at once: {plan.expected_conflicts:.3g} to be expected; lanes keep them apart",
         *("subtasks", "files", "risk", "why"),
         right=("files", "risk"),
-        prose="why",
+        prose=("why",),
     )
     for pair in plan.conflicts[:_CONFLICTS_MAX]:
         who = f"{pair.first + 1} and {pair.second + 1}"
@@ -163,7 +167,7 @@ def _phases(plan: Plan) -> Table:
         "Phases",
         *("phase", "share", "problems", "effort", "what"),
         right=("share", "problems", "effort"),
-        prose="what",
+        prose=("what",),
     )
     for phase in plan.phases:
         effort = span(phase.effort_seconds)

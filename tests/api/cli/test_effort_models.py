@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -95,6 +97,33 @@ def test_what_cannot_be_is_refused_in_one_line(pw: Pw, arguments: tuple[str, ...
 
     assert (ran.stdout, ran.stderr) == ("", line)
     assert ran.exit_code != 0
+
+
+def without_places(text: str) -> str:
+    """Leave out up to where the ledger was read, and how long it took."""
+    return re.sub(r'"(position|seconds)": [0-9.]+', r'"\1"', text)
+
+
+@pytest.mark.parametrize("command", [("train",), ("backtest",), ("estimate", str(REPORT))])
+def test_an_event_of_another_task_that_cannot_be_read_is_told_and_changes_nothing(
+    pw: Pw,
+    attempts: int,
+    database_url: str,
+    append_raw: Callable[..., list[int]],
+    caplog: pytest.LogCaptureFixture,
+    command: tuple[str, ...],
+) -> None:
+    before = pw(*command, "-o", "json")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DELETE FROM service.effort_model")
+        [bad] = append_raw(connection, [{"stream_id": "over", "type": "task_forecast", "payload": '{"nonsense": 1}'}])
+
+    after = pw(*command, "-o", "json")
+
+    assert (before.exit_code, after.exit_code) == (0, 0), after.stderr
+    assert without_places(after.stdout) == without_places(before.stdout)
+    [told] = [line for line in caplog.messages if line.startswith("passed over: ")]
+    assert f"the event of over at position {bad}, of type 'task_forecast', cannot be read" in told
 
 
 def test_a_file_that_is_no_report_is_refused(pw: Pw, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 
 import psycopg
@@ -75,7 +76,7 @@ def test_all_are_rebuilt_for_programs(pw: Pw) -> None:
         (["nonsense"], "pw: there is no read model 'nonsense': there are blocker, burndown, "),
         (["problem", "nonsense"], "pw: there is no read model 'nonsense': there are blocker, burndown, "),
         ([], "pw: say which read models, or --all\n"),
-        (["subtask", "--all"], "pw: say which read models, or --all\n"),
+        (["subtask", "--all"], "pw: say either read models or --all, not both\n"),
     ],
     ids=["unknown", "one of two unknown", "none", "both"],
 )
@@ -97,6 +98,14 @@ def test_an_event_that_cannot_be_taken_in_is_one_line_of_a_rebuild(pw: Pw, event
         f"pw: the read models are as they were: blocker cannot take in the event of tree at position {events[-1]}:"
         " ValueError: the first event of tree.1 is Started\n"
     )
+
+
+def test_a_line_that_is_gone_is_said_by_the_error_and_not_by_the_driver_before_it(pw: Pw) -> None:
+    driver = logging.getLogger("psycopg")
+    driver.setLevel(logging.NOTSET)
+    pw("projections")
+    assert not driver.isEnabledFor(logging.WARNING)
+    assert driver.isEnabledFor(logging.ERROR)
 
 
 async def test_what_was_set_aside_is_told(pw: Pw, database_url: str, events: list[int]) -> None:

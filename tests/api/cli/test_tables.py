@@ -1,18 +1,31 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
-from api.cli.tables import codes_table, plan_table, report_table, span, styled
+from api.cli.tables import (
+    codes_table,
+    make_table,
+    plan_table,
+    report_table,
+    span,
+    styled,
+    subtasks_table,
+    task_views_table,
+    tasks_table,
+)
 from domain.plan import Effort, Plan, PlannedSubtask
 from domain.scope import TaskScope
 from projections.report import RunReport
 
 
-def _text(what: RenderableType) -> str:
-    console = Console(width=200, no_color=True)
+def _text(what: RenderableType, width: int = 200) -> str:
+    console = Console(width=width, no_color=True)
     with console.capture() as capture:
         console.print(what)
     return capture.get()
@@ -28,8 +41,8 @@ def _report(**changes: object) -> RunReport:
     return RunReport(**(facts | changes))  # type: ignore[arg-type]
 
 
-def _plan(subtasks: int, reasons: list[str]) -> Plan:
-    effort = Effort(p50=10.0, p80=20.0, p95=30.0)
+def _plan(subtasks: int, reasons: list[str], effort: Effort | None = None) -> Plan:
+    effort = effort or Effort(p50=10.0, p80=20.0, p95=30.0)
     return Plan(
         strategy="root-cause",
         subtasks=tuple(
@@ -105,3 +118,82 @@ def test_a_long_plan_is_cut_but_counted() -> None:
 
 def test_reasons_beyond_the_alphabet_have_two_letters() -> None:
     assert "aa: reason 26" in _text(plan_table(_plan(30, [f"reason {number}" for number in range(30)])))
+
+
+# --- where there is little room
+
+
+def _wordy(width: int) -> str:
+    effort = Effort(p50=1355.0, p80=5340.0, p95=9000.0)
+    return _text(plan_table(_plan(3, ["local edits of one cause"], effort)), width)
+
+
+def _columns(text: str) -> list[str]:
+    return re.split(r"  +", text.splitlines()[1].strip())
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_plan_shows_its_figures_whole_however_narrow_it_is(width: int) -> None:
+    text = _wordy(width)
+    assert text.count("22 min 35 s / 1 h 29 min") == 3
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_a_plan_goes_without_codes_first_and_then_without_waves_and_reasons() -> None:
+    plan = ["#", "what", "files", "problems", "codes", "wave", "effort P50/P80", "why"]
+    seen = [_columns(_wordy(width)) for width in range(120, 50, -1)]
+    stages = [columns for number, columns in enumerate(seen) if columns != seen[number - 1]]
+    assert seen[0] == plan
+    gone = [[column for column in plan if column not in columns] for columns in [plan, *stages[1:]]]
+    assert gone == [[], ["codes"], ["codes", "wave"], ["codes", "wave", "why"]]
+
+
+def test_the_legend_of_a_column_goes_with_it() -> None:
+    for width in range(50, 120):
+        text = _wordy(width)
+        assert ("a: local edits" in text) == ("why" in _columns(text))
+
+
+def test_prose_is_wrapped_and_a_word_that_finds_no_room_ends_in_an_ellipsis() -> None:
+    table = make_table("", "name", "what", prose=("what",))
+    table.add_row("n" * 40, "several words")
+    assert re.findall("several|words|n+", _text(table, 50).split("─")[-1]) == ["n" * 40, "several", "words"]
+    assert "n…" in _text(table, 30)
+
+
+def _task(**further: Any) -> Any:
+    return SimpleNamespace(
+        id="boto-2-49-0-eqtw9fxj", task_id="boto-2-49-0-eqtw9fxj", status="completed",
+        submitted_at=datetime(2026, 3, 1, 9, 30, tzinfo=UTC), percent=100, accepted=1204, held=12, phase=2,
+        problems_before=41429, problems_now=31352, **further,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_tasks_are_listed_by_their_whole_names_and_figures(width: int) -> None:
+    stored = _text(tasks_table([_task(subtasks=1300)]), width)
+    served = _text(task_views_table([_task(subtasks={"accepted": 1204, "held": 96}, problems=41429)]), width)
+    for text, figures in ((stored, "41429 > 31352"), (served, "41,429")):
+        assert all(part in text for part in ("boto-2-49-0-eqtw9fxj", "completed", "1204/1300", figures))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_subtasks_are_listed_with_whole_figures(width: int) -> None:
+    plan = SimpleNamespace(phase=1, problems=range(10197), title="C408, COM812, COM819 +16 in 152 files")
+    one = SimpleNamespace(
+        id="boto-2-49-0-eqtw9fxj.112", plan=plan, status="accepted", worker_id="vm-7860-12", fraction=1.0, epoch=3,
+        worked_seconds=1355.0, note="",
+    )  # fmt: skip
+    state: Any = SimpleNamespace(subtasks={one.id: one})
+    text = _text(subtasks_table(state), width)
+    assert all(part in text for part in ("112", "accepted", "100%", "22 min 35 s", "COM812"))
+
+
+# --- counts
+
+
+def test_what_there_is_one_of_is_counted_as_one() -> None:
+    text = _text(report_table(_report(rejected=1, lost=1, conflicts=1)))
+    assert "1 attempt refused by a gate, 1 conflict, 1 worker lost" in text
+    assert "1 subtask (root-cause)" in _text(plan_table(_plan(1, ["why"])))

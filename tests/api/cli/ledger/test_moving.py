@@ -110,9 +110,7 @@ def test_a_task_that_is_not_clear_is_refused(
 def test_an_import_says_what_it_brought(finished: str, pw_ledger: Pw, other_url: str, tmp_path: Path) -> None:
     pw_ledger("export", "--all", "-o", tmp_path / "all.ndjson")
     ran = pw(other_url, "ledger", "import", tmp_path / "all.ndjson")
-    brought = (
-        "imported: 3 events at the positions of the file, 0 artifacts and 0 seals; 0 events were there already\n"
-    )
+    brought = "imported: 3 events at the positions of the file, 0 artifacts and 0 seals; there already: 0 events\n"
     assert (ran.exit_code, ran.stdout) == (0, brought)
     again = pw(other_url, "ledger", "import", tmp_path / "all.ndjson", "-o", "json")
     assert json.loads(again.stdout)["events_known"] == 3

@@ -17,7 +17,7 @@ def test_it_says_what_was_sealed(connection: psycopg.Connection, pw_ledger: Pw) 
     ran = pw_ledger("seal")
     last = last_seal(connection)
     assert ran.exit_code == 0
-    assert ran.stdout == f"sealed now: 5 events in 1 seals\nlast seal: 1, to position 5, {last.hash}\n"
+    assert ran.stdout == f"sealed now: 5 events in 1 seal\nlast seal: 1, to position 5, {last.hash}\n"
 
 
 def test_an_empty_ledger_is_sealed_to_nothing(pw_ledger: Pw) -> None:
@@ -28,7 +28,7 @@ def test_an_empty_ledger_is_sealed_to_nothing(pw_ledger: Pw) -> None:
 def test_the_copy_holds_all_seals(connection: psycopg.Connection, pw_ledger: Pw, tmp_path: Path) -> None:
     copy = tmp_path / "seals.jsonl"
     ran = pw_ledger("seal", "--export", copy)
-    assert ran.stdout.endswith(f"copy: 1 seals in {copy}\n")
+    assert ran.stdout.endswith(f"copy: 1 seal in {copy}\n")
     assert read_copy(copy) == list(read_seals(connection))
 
 

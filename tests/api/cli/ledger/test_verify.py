@@ -26,9 +26,9 @@ def test_a_ledger_that_holds_ends_with_0(copy: Path, pw_ledger: Pw) -> None:
     ran = pw_ledger("verify", "--against", copy)
     assert ran.exit_code == 0
     assert ran.stdout.splitlines() == [
-        "checked: 1 seals, 5 sealed events",
+        "checked: 1 seal, 5 sealed events",
         "not sealed yet: 0 events",
-        "compared with the copy: 1 seals",
+        "compared with the copy: 1 seal",
     ]
     assert ran.stderr == ""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
+
+from api.cli.console import out
 
 Pw = Callable[..., Result]
 PwJson = Callable[..., dict[str, Any]]
@@ -99,6 +103,27 @@ def test_people_see_tables(pw: Pw, samples: Path) -> None:
     assert result.exit_code == 0
     for heading in ("problems in 3 files, from cargo", "Codes", "groups", "cause"):
         assert heading in result.stdout
+
+
+def test_one_problem_is_told_as_one(pw: Pw) -> None:
+    told = pw("analyze", "-", "--format", "flake8", given=b"a.py:1:1: F401 'os' imported but unused\n").stdout
+
+    assert told.startswith("1 problem in 1 file, from flake8")
+    assert "1 group" in [line.strip() for line in told.splitlines()]
+
+
+@pytest.mark.parametrize("verb", ["analyze", "decompose"])
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_narrow_terminal_cuts_no_duration(
+    pw: Pw, samples: Path, verb: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durations = []
+    for columns in (width, 200):
+        monkeypatch.setattr(out, "_width", columns)
+        told = pw(verb, samples / "cargo-derive.jsonl").stdout
+        durations.append(re.findall(r"\d+ min \d+ s|\d+ h \d+ min|[\d.]+ s\b", " ".join(told.split())))
+
+    assert durations[0] == durations[1] != []
 
 
 def test_what_no_reader_knows_ends_with_one_line(pw: Pw) -> None:

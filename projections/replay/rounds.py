@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import get_args
 
 import msgspec
 from sqlmodel import SQLModel
@@ -13,13 +14,11 @@ from domain.events import RecordedEvent
 from domain.ids import SubtaskId
 from domain.task_state import TaskState
 from projections.course import Course
-from projections.projection import MESSAGES, Projection, Recent, Row, Step
+from projections.projection import Projection, Recent, Row, Step
+from projections.report import is_taking_over
 
-_HEARD = MESSAGES | {
-    e.ProblemsObserved, e.TaskAnalyzed, e.PhaseStarted, e.TaskPaused, e.TaskResumed, e.SubtaskPlanned,
-    e.SubtaskClaimed, e.LeaseExpired, e.SubtaskReleased, e.RetryScheduled, e.SubtaskRejected, e.SubtaskAccepted,
-    e.SubtaskHeld, e.SubtaskSplit, e.BlockerAnswered,
-}  # fmt: skip
+#: All, since any may be the last one before nobody ran the task.
+_HEARD: frozenset[type] = frozenset(get_args(e.EventBody))
 #: Work that waits so long, with a worker to do it, would have been taken up.
 _GONE_SECONDS = 5.0
 _ENDINGS = (e.SubtaskAccepted, e.SubtaskHeld, e.SubtaskSplit)
@@ -66,12 +65,18 @@ class Round(msgspec.Struct, kw_only=True):
     last_there: dict[str, float] = {}
     #: Since when work had waited that somebody took up at last: from, to, and who it was.
     waits: list[tuple[float, float, str]] = []
-    paused_seconds: float = 0.0
+    #: From when to when nobody ran the task: it was paused, or its coordinator was gone.
+    unattended: list[tuple[datetime, datetime]] = []
 
     @property
     def seconds(self) -> float:
-        """How long it took, without the time that the task was paused."""
-        return max((self.ended_at - self.began_at).total_seconds() - self.paused_seconds, 0.0)
+        """How long it took, without the time in which nobody ran the task."""
+        return self.attended_seconds(self.began_at, self.ended_at)
+
+    def attended_seconds(self, since: datetime, until: datetime) -> float:
+        """Give the time between two moments in which somebody ran the task."""
+        away = sum(max((min(end, until) - max(begin, since)).total_seconds(), 0.0) for begin, end in self.unattended)
+        return max((until - since).total_seconds() - away, 0.0)
 
     @property
     def left(self) -> dict[str, float]:
@@ -104,10 +109,13 @@ class _Fold:
         self.rounds: list[Round] = []
         self._look: tuple[TaskState, e.ProblemsObserved] | None = None
         self._inputs = ""
-        self._paused_at: datetime | None = None
+        self._at: datetime | None = None
         self._parked: dict[str, datetime] = {}
 
     def apply(self, step: Step) -> None:
+        if self._at is not None and self._at < step.at and self.rounds and is_taking_over(step.body):
+            self.rounds[-1].unattended.append((self._at, step.at))
+        self._at = step.at
         match step.body:
             case e.ProblemsObserved() as body:
                 self._look = _before(step.task), body
@@ -121,11 +129,6 @@ class _Fold:
                         began_at=step.at, ended_at=step.at,
                     )
                 )  # fmt: skip
-            case e.TaskPaused():
-                self._paused_at = step.at
-            case e.TaskResumed() if self._paused_at is not None and self.rounds:
-                self.rounds[-1].paused_seconds += (step.at - self._paused_at).total_seconds()
-                self._paused_at = None
             case _ if step.after is not None and self.rounds:
                 self._follow(step, self.rounds[-1])
 
@@ -162,11 +165,10 @@ class _Fold:
     def _end(self, step: Step, current: Round, done: Done, since: float) -> None:
         attempt = step.attempt
         if step.ended is not None and attempt is not None and attempt.ended_at is not None:
-            seconds = max((attempt.ended_at - attempt.claimed_at).total_seconds(), 0.0)
             done.holds.append(
                 Hold(
                     worker_id=attempt.worker_id,
-                    seconds=seconds,
+                    seconds=current.attended_seconds(attempt.claimed_at, attempt.ended_at),
                     active_seconds=attempt.active_seconds,
                     outcome=step.ended,
                 )

@@ -4,15 +4,25 @@
 -- judged are what handing out and checking took, idle is a worker without a subtask, from its first claim to the
 -- end of the last attempt. in_vain_seconds is what of it belongs to attempts that came to nothing. share is of all
 -- worker time; queued is no worker's time (subtasks that were ready and lay there) and has none. Attempts that are
--- under way are not counted.
+-- under way are not counted, nor is time in which nobody ran the task.
 --
 -- Parameter: task, the name of a task.
 --     psql -v task=... -f sql/postmortem/01_where_did_the_time_go.sql
 
 WITH attempt AS (
-    SELECT *, outcome <> 'accepted' AS in_vain
+    SELECT
+        attempt.worker_id, attempt.claimed_at, attempt.ended_at, attempt.outcome <> 'accepted' AS in_vain,
+        attempt.active_seconds, attempt.blocked_seconds, attempt.judged_seconds, attempt.starting_seconds,
+        attended.lost_seconds, attended.queued_seconds
     FROM analytics.attempt
-    WHERE task_id = :'task' AND ended_at IS NOT NULL
+    JOIN analytics.attended USING (task_id, subtask, attempt)
+    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND attempt.ended_at IS NOT NULL
+),
+
+away AS (
+    SELECT coalesce(range_agg(tstzrange(from_at, to_at)), '{}') AS spans
+    FROM analytics.unattended
+    WHERE task_id = :'task'
 ),
 
 -- Whoever holds two subtasks at once is busy once.
@@ -25,13 +35,13 @@ presence AS (
 ),
 
 idle AS (
-    SELECT
-        greatest(
-            extract(epoch FROM (SELECT max(ended_at) FROM attempt) - presence.since)::float8
-                - (SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0) FROM unnest(busy) AS span),
-            0
-        ) AS seconds
+    SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::float8 AS seconds
     FROM presence
+    CROSS JOIN away
+    CROSS JOIN LATERAL unnest(
+        -- A clock that was set back must not give time back.
+        tstzmultirange(tstzrange(since, greatest(since, (SELECT max(ended_at) FROM attempt)))) - busy - away.spans
+    ) AS span
 ),
 
 part (place, kind, seconds, in_vain_seconds) AS (

@@ -15,9 +15,10 @@ WITH attempt AS (
         sum(active_seconds) FILTER (WHERE outcome <> 'accepted') AS in_vain,
         sum(blocked_seconds) AS blocked,
         coalesce(sum(judged_seconds), 0) AS judged,
-        sum(lost_seconds) AS lost
+        sum(attended.lost_seconds) AS lost
     FROM analytics.attempt
-    WHERE task_id = :'task' AND ended_at IS NOT NULL
+    JOIN analytics.attended USING (task_id, subtask, attempt)
+    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND ended_at IS NOT NULL
 ),
 
 gate AS (

@@ -10,9 +10,12 @@
 --     psql -v task=... -f sql/postmortem/15_the_four_multipliers.sql
 
 WITH attempt AS (
-    SELECT *
+    SELECT
+        attempt.subtask, attempt.worker_id, attempt.domain, attempt.outcome, attempt.claimed_at,
+        attempt.estimated_seconds, attempt.active_seconds, attended.held_seconds
     FROM analytics.attempt
-    WHERE task_id = :'task' AND ended_at IS NOT NULL
+    JOIN analytics.attended USING (task_id, subtask, attempt)
+    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND attempt.ended_at IS NOT NULL
 ),
 
 whole AS (

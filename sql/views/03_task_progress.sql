@@ -180,7 +180,8 @@ COMMENT ON COLUMN analytics.task_progress.live IS 'Of them those that a worker h
 COMMENT ON COLUMN analytics.task_progress.held IS 'Of them those that are not handed out again.';
 COMMENT ON COLUMN analytics.task_progress.failures IS
     'Attempts of all rounds that failed, did not get on, or whose work was refused.';
-COMMENT ON COLUMN analytics.task_progress.losses IS 'How often a worker was lost, in all rounds.';
+COMMENT ON COLUMN analytics.task_progress.losses IS
+    'How often a worker was lost, in all rounds; those that were lost with their coordinator are not counted.';
 COMMENT ON COLUMN analytics.task_progress.problems_before IS 'By the first observation; NULL: none yet.';
 COMMENT ON COLUMN analytics.task_progress.worker_seconds IS
     'From a worker''s first word to its last, over all attempts that have ended.';

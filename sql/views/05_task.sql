@@ -51,7 +51,8 @@ COMMENT ON COLUMN analytics.task.problems_before IS 'By the first observation; N
 COMMENT ON COLUMN analytics.task.problems_now IS 'By the last observation; work since is not in it.';
 COMMENT ON COLUMN analytics.task.failures IS
     'Attempts of all rounds that failed, did not get on, or whose work was refused.';
-COMMENT ON COLUMN analytics.task.losses IS 'How often a worker was lost, in all rounds.';
+COMMENT ON COLUMN analytics.task.losses IS
+    'How often a worker was lost, in all rounds; those that were lost with their coordinator are not counted.';
 COMMENT ON COLUMN analytics.task.workers IS 'Workers that have claimed anything.';
 COMMENT ON COLUMN analytics.task.workers_at_once_max IS 'The most that were at work at once.';
 COMMENT ON COLUMN analytics.task.attempts IS 'Claims in all rounds.';

@@ -26,6 +26,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from domain import events as e
 from domain.ids import StreamId, TaskId, WorkerId
 from domain.plan import Effort, WorkerCurvePoint
@@ -91,10 +93,29 @@ def output_of(problems: Iterable[tuple[str, str, int, str]]) -> bytes:
 
 async def store_incident(url: str, task: TaskId = TASK) -> None:
     """Append the incident to the ledger, and bring the read models up to it."""
+    await _store(url, task, _Incident)
+
+
+async def store_paused_incident(url: str, task: TaskId) -> None:
+    """Append the incident with an hour in it in which it was paused; see `_PausedIncident`."""
+    await _store(url, task, _PausedIncident)
+
+
+async def store_killed_run(url: str, task: TaskId) -> None:
+    """Append a run whose coordinator was killed; see `_KilledRun`."""
+    await _store(url, task, _KilledRun)
+
+
+def killed_run(task: TaskId) -> list[e.Event]:
+    """Give the events of a run whose coordinator was killed; see `_KilledRun`."""
+    return _KilledRun(task, [""] * len(OBSERVATIONS)).events()
+
+
+async def _store(url: str, task: TaskId, incident: type[_Incident]) -> None:
     async with await connect(url, "incident") as connection:
         artifacts = [await ArtifactStore(connection).store(task, output_of(seen)) for seen in OBSERVATIONS]
     async with Ledger.open(url) as ledger:
-        await ledger.append(_Incident(task, artifacts).events())
+        await ledger.append(incident(task, artifacts).events())
     await catch_up(url)
 
 
@@ -315,3 +336,48 @@ class _Incident:
         self._accept(415, 7, "w3/1", "a.py")
         self._observe(420, 4)
         self._say(425, e.TaskCompleted(summary="nothing is left"))
+
+
+class _PausedIncident(_Incident):
+    """The same, but for an hour that lies between the first round's end and the second one's beginning."""
+
+    def events(self) -> list[e.Event]:
+        super().events()
+        self._say(320, e.TaskPaused(reason="interrupted"))
+        self._say(320, e.TaskResumed())
+        moved = [
+            msgspec.structs.replace(event, occurred_at=event.occurred_at + timedelta(hours=1))
+            if event.occurred_at > at(320) or isinstance(event.body, e.TaskResumed)
+            else event
+            for event in self._events
+        ]
+        return sorted(moved, key=lambda event: event.occurred_at)
+
+
+class _KilledRun(_Incident):
+    """Two workers, whose coordinator is killed at 50 and taken over 1,000 seconds later.
+
+    second     w1                     w2
+    20-50      1, heard of at 40      2, heard of at 50
+    1050       what they held is lost; both are ready again
+    1055-1080  1 again, accepted      2 again, accepted
+    """
+
+    def events(self) -> list[e.Event]:
+        self._say(0, e.TaskSubmitted(repository="/shop", base_commit="c0", branch="pw/shop-1", options={}))
+        self._observe(10, 1)
+        self._decompose(20, 1, 2)
+        for subtask, path, heard in ((1, "a.py", 40), (2, "b.py", 50)):
+            first, again = f"w{subtask}/1", f"w{subtask}/2"
+            self._plan(20, subtask, path, "I001", (subtask,), 20.0)
+            self._claim(20, 22, subtask, first)
+            self._say(heard, e.Progress(completed=0, total=1), subtask, first)
+            gone = e.LeaseExpired(reason="the coordinator is gone", coordinator_gone=True)
+            self._say(1050, gone, subtask, first)
+            self._ready(1050, subtask)
+            self._claim(1055, 1056, subtask, again)
+            self._complete(1076, subtask, again, None)
+            self._accept(1080, subtask, again, path)
+        self._say(1050, e.TaskResumed())
+        self._say(1090, e.TaskCompleted(summary="nothing is left"))
+        return sorted(self._events, key=lambda event: event.occurred_at)

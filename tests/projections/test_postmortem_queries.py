@@ -39,7 +39,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from domain.ids import TaskId
 from projections.postmortem import answer, questions
-from tests.projections.incident import TASK, at, store_incident
+from tests.projections.incident import TASK, at, store_incident, store_killed_run, store_paused_incident
+
+PAUSED, KILLED = TaskId("paused-1"), TaskId("killed-1")
 
 #: All time in which workers had a subtask: 443 + 139 + 45 + 17 + 60.
 HELD = 704.0
@@ -52,7 +54,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 @pytest.fixture(scope="module")
 async def incident(database_server: str, database_template: str) -> AsyncIterator[Connection]:
-    """A connection to a ledger in which the incident is, and a second task of the same name but for its end."""
+    """A connection to a ledger with the incident, a task whose name begins as its own, and two interrupted runs."""
     name = f"pw_test_{uuid.uuid4().hex}"
     async with await psycopg.AsyncConnection.connect(database_server, autocommit=True) as server:
         make = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
@@ -61,6 +63,8 @@ async def incident(database_server: str, database_template: str) -> AsyncIterato
         try:
             await store_incident(url)
             await store_incident(url, TaskId("shop-10"))
+            await store_paused_incident(url, PAUSED)
+            await store_killed_run(url, KILLED)
             async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
                 await connection.execute("SET TIME ZONE 'UTC'")
                 yield connection
@@ -328,6 +332,49 @@ async def test_the_burn_down_has_the_forecast_of_its_time_beside_it(incident: Co
 # --- all of them ------------------------------------------------------------------------------------------
 
 every_question = pytest.mark.parametrize("question", questions(), ids=lambda question: question.name)
+
+
+# --- runs that were interrupted ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "where_did_the_time_go",
+        "retries_and_lost_workers",
+        "how_much_faster_was_it",
+        "what_did_coordination_cost",
+        "the_four_multipliers",
+    ],
+)
+async def test_an_hour_in_which_a_task_was_paused_is_nobodys_time(incident: Connection, question: str) -> None:
+    assert await ask(incident, question, PAUSED) == await ask(incident, question)
+
+
+async def test_nobody_waits_on_the_critical_path_while_a_task_is_paused(incident: Connection) -> None:
+    paused, ran_through = [await ask(incident, "what_was_on_the_critical_path", task) for task in (PAUSED, TASK)]
+    assert columns(paused, "subtask", "seconds", "waited_seconds") == columns(
+        ran_through, "subtask", "seconds", "waited_seconds"
+    )
+
+
+async def test_what_a_coordinator_held_that_was_killed_is_lost_from_its_last_word_to_the_last_event(
+    incident: Connection,
+) -> None:
+    rows = await ask(incident, "where_did_the_time_go", KILLED)
+    # Worker 1 was silent from 40 on, worker 2 until the last event at 50 not at all.
+    assert {row["kind"]: row["seconds"] for row in rows} == {
+        "active": 18.0 + 28.0 + 20.0 + 20.0, "blocked": 0.0, "judged": 8.0, "starting": 6.0, "lost": 10.0,
+        "idle": 10.0, "queued": 10.0,
+    }  # fmt: skip
+    path = await ask(incident, "what_was_on_the_critical_path", KILLED)
+    assert columns(path, "attempt", "seconds", "waited_seconds") == [(1, 30.0, 20.0), (2, 25.0, 5.0)]
+
+
+async def test_two_workers_of_a_killed_run_are_no_more_than_two(incident: Connection) -> None:
+    rows = await ask(incident, "the_four_multipliers", KILLED)
+    # Two held something for 30 and 25 of 90 seconds.
+    assert columns(rows, "factor", "measured")[0] == ("parallelism", pytest.approx(2 * 55.0 / 90.0))
 
 
 def test_questions_are_numbered_without_gaps() -> None:

@@ -153,7 +153,7 @@ def _notes(
     if not isinstance(recording.events[-1].event.body, _OVER):
         notes.append("the task is not over: what has ended so far is simulated")
     looks = (recording.events[-1].event.occurred_at - recording.events[0].event.occurred_at).total_seconds()
-    beside = looks - sum(one.seconds + one.paused_seconds for one in rounds)
+    beside = looks - sum((one.ended_at - one.began_at).total_seconds() for one in rounds)
     if beside >= 1.0:
         notes.append(f"looking at the tree, planning and pauses took {span(beside)} beside, and are left out")
     if chosen.strategy:

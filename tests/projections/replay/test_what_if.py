@@ -18,6 +18,7 @@ from projections.replay.changes import Changes
 from projections.replay.rounds import Done, Hold, Round, rounds_of
 from projections.replay.what_if import Outcome, Simulator, as_recorded, happened, matched
 from tests.projections.corpus.read import recording
+from tests.projections.incident import killed_run
 
 START = datetime(2025, 1, 2, tzinfo=UTC)
 AS_IT_WAS = Changes()
@@ -79,6 +80,19 @@ def test_what_was_done_as_it_was_done_takes_as_long_as_it_took(name: str) -> Non
 
     assert again.p50 == again.p95 == pytest.approx(was.p50, rel=0.05)
     assert (again.workers, again.subtasks) == (was.workers, was.subtasks)
+
+
+def test_the_time_in_which_nobody_ran_the_task_is_nobodys() -> None:
+    records = [
+        e.RecordedEvent(event=event, position=position, version=1, recorded_at=event.occurred_at)
+        for position, event in enumerate(killed_run(TASK), 1)
+    ]
+
+    [one] = rounds_of(records)
+
+    # From 20 to 1080, without the 1,000 seconds until somebody took it over.
+    assert one.seconds == 60.0
+    assert [[hold.seconds for hold in done.holds] for done in one.subtasks.values()] == [[30.0, 25.0]] * 2
 
 
 def test_fewer_workers_take_longer_and_no_number_takes_less_than_the_longest() -> None:

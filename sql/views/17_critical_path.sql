@@ -16,10 +16,15 @@ SELECT
     step.outcome,
     step.from_at,
     step.to_at,
-    step.seconds,
+    held.seconds,
     step.waited_for,
-    step.waited_seconds
+    waited.seconds AS waited_seconds
 FROM projection.progress AS task
+CROSS JOIN LATERAL (
+    SELECT coalesce(range_agg(tstzrange(unattended.from_at, unattended.to_at)), '{}') AS spans
+    FROM analytics.unattended
+    WHERE unattended.task_id = task.task_id
+) AS away
 CROSS JOIN LATERAL (
     WITH RECURSIVE attempt AS MATERIALIZED (
         SELECT
@@ -73,15 +78,21 @@ CROSS JOIN LATERAL (
         path.outcome,
         path.claimed_at AS from_at,
         path.ended_at AS to_at,
-        greatest(extract(epoch FROM path.ended_at - path.claimed_at)::float8, 0) AS seconds,
         coalesce(lag(path.link) OVER forward, '') AS waited_for,
-        greatest(
-            extract(epoch FROM path.claimed_at - coalesce(lag(path.ended_at) OVER forward, task.submitted_at)), 0
-        )::float8 AS waited_seconds
+        coalesce(lag(path.ended_at) OVER forward, task.submitted_at) AS free_at
     FROM path
     LEFT JOIN projection.subtask ON subtask.task_id = task.task_id AND subtask.subtask = path.subtask
     WINDOW forward AS (ORDER BY path.back DESC)
-) AS step;
+) AS step
+-- Nobody waits while nobody runs the task. A clock that was set back must not give time back.
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::float8 AS seconds
+    FROM unnest(tstzmultirange(tstzrange(step.from_at, greatest(step.from_at, step.to_at))) - away.spans) AS span
+) AS held
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::float8 AS seconds
+    FROM unnest(tstzmultirange(tstzrange(least(step.free_at, step.from_at), step.from_at)) - away.spans) AS span
+) AS waited;
 
 COMMENT ON VIEW analytics.critical_path IS
     'The chain of attempts that has decided how long a task took. Ask for one task. By the read models.';
@@ -95,8 +106,8 @@ COMMENT ON COLUMN analytics.critical_path.worker_id IS 'Who held the subtask.';
 COMMENT ON COLUMN analytics.critical_path.outcome IS 'How the attempt has ended.';
 COMMENT ON COLUMN analytics.critical_path.from_at IS 'When it was claimed.';
 COMMENT ON COLUMN analytics.critical_path.to_at IS 'When it was over.';
-COMMENT ON COLUMN analytics.critical_path.seconds IS 'From the one to the other.';
+COMMENT ON COLUMN analytics.critical_path.seconds IS 'From the one to the other, without time in which nobody ran the task.';
 COMMENT ON COLUMN analytics.critical_path.waited_for IS
     'The step before, as what it waited for: attempt N of its own, subtask N, a file, its worker, or its round.';
 COMMENT ON COLUMN analytics.critical_path.waited_seconds IS
-    'From the end of the step before, or from the submission, to the claim: planning, queueing, looking at the tree.';
+    'From the end of the step before, or from the submission, to the claim, in the same way: planning, queueing, looking at the tree.';

@@ -33,6 +33,11 @@ def _time(facts: Facts) -> Iterator[Figure]:
     yield Figure(name="wall", title="Wall time", value=report.wall_seconds, kind="seconds", note=note)
     note = f"and {spell_seconds(report.gate_seconds)} of gates and merges"
     yield Figure(name="worker", title="Worker time", value=report.worker_seconds, kind="seconds", note=note)
+    if not report.worker_seconds:
+        yield Figure(
+            name="speedup", title="Speed-up", value=None, kind="number", note="no work on it has been measured"
+        )
+        return
     note = counted(speedup.workers, "worker") if speedup.workers else report.speedup_basis
     if speedup.ideal is not None:
         note += f"; ideal: {speedup.ideal:.2f}"
@@ -78,6 +83,8 @@ def _said_of_outcome(facts: Facts, *, so_far: bool) -> str:
 
 def _said_of_speed(facts: Facts) -> str:
     report, speedup = facts.report, facts.speedup
+    if not report.worker_seconds:
+        return f"It took {spell_seconds(report.wall_seconds)}; no work on it has been measured."
     times = (
         f"It took {spell_seconds(report.wall_seconds)} and {spell_seconds(report.worker_seconds)} of workers' time"
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from api.postmortem.document import Postmortem
+from api.postmortem.summary import figures_of, summary_of
 
 MakeDocument = Callable[..., Postmortem]
 
@@ -71,6 +73,16 @@ def test_a_plan_that_kept_nobody_waiting_is_not_mentioned(make_document: MakeDoc
 def test_a_cost_that_nobody_knows_is_not_zero(make_document: MakeDocument) -> None:
     figures = {figure.name: figure for figure in make_document(without=["cost_per_problem"]).figures}
     assert (figures["cost"].value, figures["cost"].note) == (None, "no worker has said")
+
+
+def test_the_speed_up_of_a_task_that_nobody_has_worked_on_is_unknown(make_document: MakeDocument) -> None:
+    document = make_document(without=["how_much_faster_was_it"])
+    report = msgspec.structs.replace(document.report, worker_seconds=0.0, speedup=0.0)
+    figures = {figure.name: figure for figure in figures_of(report, document.sections)}
+    speedup = figures["speedup"]
+    assert (speedup.value, speedup.note) == (None, "no work on it has been measured")
+    sentence = "It took 5 min 0 s; no work on it has been measured."
+    assert sentence in summary_of(report, document.sections, so_far=False)
 
 
 def test_a_task_that_still_runs_is_told_as_far_as_it_is(make_document: MakeDocument) -> None:

@@ -12,7 +12,8 @@ import duckdb
 import psycopg
 import pytest
 
-from tests.projections.incident import store_incident
+from domain.ids import TaskId
+from tests.projections.incident import store_incident, store_killed_run
 
 #: Where the package `duckdb-extension-postgres-scanner` keeps what DuckDB would fetch from its own site.
 _EXTENSION = Path(
@@ -54,6 +55,7 @@ def _text(value: Any) -> str:
 
 
 async def test_every_view_says_the_same_in_duckdb(ledger_url: str, duck: duckdb.DuckDBPyConnection) -> None:
+    await store_killed_run(ledger_url, TaskId("killed-1"))
     async with await psycopg.AsyncConnection.connect(ledger_url) as connection:
         await connection.execute("SET TIME ZONE 'UTC'")
         views = [name for (name,) in await (await connection.execute(_VIEWS)).fetchall()]

@@ -18,6 +18,7 @@ definition shows in it. Where the catalogue says that such problems are cured at
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -40,6 +41,9 @@ _ROOTS = ("unknown module", "defined twice")
 #: Faults that no place need be changed for: a dependency, a derived trait, an annotation is added, a double removed.
 #: A name or member that is unknown may as well have been renamed, and then every place changes.
 _CURED_AT_DEFINITION = ("unknown module", "defined twice", "lacks trait", "untyped")
+
+#: What stands between the brackets of a type and is no name of one.
+_ARGUMENTS = re.compile(r", | = ")
 
 
 class Patterns(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +163,7 @@ class _Grouping:
         match witness:
             case Blame():
                 subject = next(filter(in_tree, map(bare, (witness.name, witness.of))), witness.name)
-                cause, evidence = witness.said, f"{shown} blame {subject}: {_quoted(first)}"
+                cause, evidence = _in_full(witness, first).said, f"{shown} blame {subject}: {_quoted(first)}"
             case _Edit():
                 cause, subject = f"one edit mends them: {witness.text.splitlines()[0]}", " ".join(witness.names)
                 evidence = f"for {shown} the tool suggests the same edit"
@@ -168,7 +172,8 @@ class _Grouping:
                 subject = first.subject
                 evidence = f"the notes of {shown} point at one definition"
             case _Subject():
-                cause, subject = f"{first.code or first.tool}: {_quoted(first)}", witness.name
+                head = f"{first.code or first.tool}: "
+                cause, subject = f"{head}{_quoted(first).removeprefix(head)}", witness.name
                 evidence = f"{shown} say the same" + (f" about {witness.name}" if witness.name else "")
         there = f"the tool shows the definition at {at}, {times} times"
         group = self._group("local", cause, members, (evidence, there) if at else (evidence,))
@@ -184,7 +189,7 @@ class _Grouping:
 
     def _mechanical(self, rule: _Rule, members: list[int]) -> Group:
         what = "automatic fix" if rule.kind == "automatic" else "local edit"
-        said = rule.template.partition("\n")[0]
+        said = rule.template.partition("\n")[0].removeprefix(f"{rule.code}: ")
         group = self._group(
             rule.kind,
             f"{rule.code or 'no code'} ({what}): {said}",
@@ -227,6 +232,14 @@ def _phase(problem: Problem) -> Phase:
 
 def _domain(problem: Problem) -> str:
     return entry_for(problem.tool, problem.code, problem.message).domain
+
+
+def _in_full(blame: Blame, problem: Problem) -> Blame:
+    """Give the blame with the whole of a type of which it has several arguments, as in `tuple[Values, list[str]]`."""
+    if not _ARGUMENTS.search(blame.name):
+        return blame
+    whole = re.search(rf"[\w:.]+(?:<{re.escape(blame.name)}>|\[{re.escape(blame.name)}\])", problem.message)
+    return msgspec.structs.replace(blame, name=whole[0]) if whole else blame
 
 
 def _quoted(problem: Problem) -> str:

@@ -17,8 +17,10 @@ NUMBER = r"[0-9]{1,9}"
 
 _REASON = "not a line of this format: "
 
-# Control sequences (colours, erasing) and operating system commands (links), as ECMA-48 has them.
-_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
+# Control sequences (colours, erasing) and operating system commands (links), as ECMA-48 has them. Terminals that keep
+# line drawing in a second set of characters go back to the first with each end of a colour: xterm by `ESC ( B`, the
+# Linux console, screen and tmux by the control character SI.
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]\x0f?|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]+[0-~])")
 
 
 def plain(data: bytes) -> bytes:

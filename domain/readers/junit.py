@@ -2,10 +2,13 @@
 
 There is no standard: suites nest or do not, and file and line are told by few. A test is known by suites, file,
 class and name, the name with its parameters. One that is shown again (a retry) counts as it ended last.
+
+Linters write it, too: a file is a suite of theirs, and what a rule finds in it is a test that failed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -21,6 +24,9 @@ from domain.readers.source import Source
 from domain.readers.tracebacks import cut, exception, headline, places
 
 _VOCABULARY = Vocabulary(roots=("testsuites", "testsuite"), branches=("testcase",))
+
+# `line 3, col 7, message`, as ruff has it; ESLint writes `line 3, col 7, Warning - message (rule)`.
+_LINTED = re.compile(r"line (?P<line>[0-9]{1,9}), col (?P<column>[0-9]{1,9}), (?P<warns>Warning - )?")
 
 
 class _Stated(msgspec.Struct, gc=False):
@@ -55,12 +61,19 @@ def read(source: Source, tree: Tree) -> Report:
     The code is the exception's name where one is shown, else `failure` or `error`. The path is the test's file
     where the runner states it; else the innermost place of the traceback that lies inside of the tree, which need
     not be the test itself.
+
+    What a linter found has the linter as its tool, the rule as its code, and the place that is stated.
     """
     gathering = Gathering("junit")
     failed: dict[_Test, list[Problem]] = {}
     repeated = 0
     for branch in branches(source, _VOCABULARY, gathering):
         try:
+            linted = _linted(branch, tree)
+            if linted:
+                gathering.tool = linted.tool
+                gathering.add(linted)
+                continue
             test, problem = _test(branch), _problem(branch, tree)
         except (msgspec.ValidationError, OutsideTreeError) as error:
             gathering.refuse(branch.line, str(error))
@@ -79,6 +92,24 @@ def read(source: Source, tree: Tree) -> Report:
             gathering.add(problem, apart=test)
     report = gathering.report()
     return msgspec.structs.replace(report, duplicates=report.duplicates + repeated)
+
+
+def _linted(branch: Branch, tree: Tree) -> Problem | None:
+    """Tell of what a linter found; None where a test is one. ruff and ESLint name the rule after themselves."""
+    suite = branch.around[-1] if branch.around else branch.element
+    package, name = suite.get("package", ""), branch.element.get("name", "")
+    result = next(_bad_results(branch), None)
+    place = _LINTED.match((result.text or "").lstrip()) if result else None
+    if not result or not place or not package or not name.startswith(f"{package}."):
+        return None
+    return Problem(
+        tool=package.rpartition(".")[2],
+        message=result.message or (result.text or "").lstrip()[place.end() :],
+        path=tree.place(suite.get("name", "")),
+        code=name.removeprefix(f"{package}."),
+        severity="warning" if place["warns"] else "error",
+        range=span(int(place["line"]), int(place["column"])),
+    )
 
 
 def _is_teardown(branch: Branch) -> bool:

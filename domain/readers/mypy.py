@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from domain.problem import Problem, Severity
+from domain.readers.console import plain
 from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
@@ -49,7 +50,8 @@ def recognises(head: bytes) -> bool:
     """Tell whether the beginning of an input looks like this format."""
     if all(key in head for key in (b'"file"', b'"line"', b'"severity"', b'"message"')):
         return True
-    return bool(_PYTHON_LINE.search(head) or _CLEAN.search(head))
+    shown = plain(head)
+    return bool(_PYTHON_LINE.search(shown) or _CLEAN.search(shown))
 
 
 def read(source: Source, tree: Tree) -> Report:
@@ -122,7 +124,8 @@ def _records(source: Source) -> Iterator[tuple[int, str | bytes]]:
     """Yield JSON lines as they are and text lines with their continuation, as `--pretty` wraps them."""
     number, whole = 0, ""
     for at, raw in source.lines():
-        line = "" if raw.startswith(b"{") else raw.decode("utf-8", "replace").rstrip("\r\n")
+        is_json = raw.startswith(b"{")
+        line = "" if is_json else plain(raw).decode("utf-8", "replace").rstrip("\r\n")
         if whole and line and _continues(whole, line):
             # Four spaces open the excerpt of the source and the carets below it.
             whole = whole if line.startswith("    ") else f"{whole} {line}"
@@ -130,7 +133,7 @@ def _records(source: Source) -> Iterator[tuple[int, str | bytes]]:
         if whole:
             yield number, whole
         number, whole = at, line
-        if not line:
+        if is_json:
             yield at, raw
     if whole:
         yield number, whole

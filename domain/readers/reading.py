@@ -92,8 +92,8 @@ def read(
     `pattern` is the regular expression of the format `regex`, which `domain.readers.own_pattern` describes.
 
     Raises `UnknownFormatError` when no reader has that name, none recognises the input or the pattern is not usable,
-    and `ReportError` when the report is empty or holds no usable record. An empty input is a report without problems
-    where the format is told and its tool says nothing when all is well.
+    and `ReportError` when the report is empty, holds no usable record or is in UTF-16 without a mark that says so. An
+    empty input is a report without problems where the format is told and its tool says nothing when all is well.
     """
     told = _reader_told(format, pattern)
     source = Source(data)
@@ -101,6 +101,8 @@ def read(
         if told is None or not told.silent_when_clean:
             raise ReportError("the report is empty: the tool wrote nothing, or its output went elsewhere")
         return Report(format=format, tool=format, problems=())
+    if source.is_unmarked_utf16:
+        raise ReportError("the report is in UTF-16 without a byte order mark: write it in UTF-8, or with the mark")
     tree = UnknownTree(prefix) if root is None else Tree(root, prefix)
     report = _read_told(format, told, source, tree) if told else _read_recognised(source, tree)
     if isinstance(tree, UnknownTree) and tree.absolute:
@@ -134,6 +136,10 @@ def _read_recognised(source: Source, tree: Tree) -> Report:
             failures.append(str(error))
     if failures:
         raise ReportError("; ".join(failures))
+    if ruff.is_for_people(source.head):
+        raise UnknownFormatError(
+            "the input looks like what ruff prints for people, which is not read: use ruff check --output-format json"
+        )
     first = source.head.strip().split(b"\n", 1)[0].decode("utf-8", "replace")[:_EXCERPT_LENGTH]
     raise UnknownFormatError(f"the input is in none of the formats {', '.join(FORMATS)}; it begins: {first!r}")
 

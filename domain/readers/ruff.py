@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from domain.problem import Applicability, Problem, Range, Suggestion
+from domain.readers.console import plain
 from domain.readers.gather import Gathering
 from domain.readers.places import Number, OutsideTreeError, Tree, span
 from domain.readers.report import Report
@@ -25,6 +26,16 @@ _CHATTER_LINE = re.compile(rb"\s*(?:" + _CHATTER + rb")")
 _ARRAY_OPENS = re.compile(rb"(?:\s*(?:" + _CHATTER + rb")[^\n]*\n)*\s*\[(?!\*\])")
 # `cell` has been a record's first key in every version that has it, `code` in those before.
 _RECORD_OPENS = re.compile(r'\{\s*"(?:cell|code)"\s*:')
+
+
+# What it prints by itself (`full`: a headline, then `--> path:row:column`) and as `concise` or `grouped`.
+_RULE = rb"(?:[A-Z]{1,6}[0-9]{1,4}|invalid-syntax)"
+_FOR_PEOPLE = re.compile(
+    rb"^" + _RULE + rb":? \S[^\n]*\n *--> [^\n]+:[0-9]+:[0-9]+\r?$"
+    rb"|^(?:[^\s:][^:\n]*:| +)[0-9]+:[0-9]+:? +" + _RULE + rb":? \S"
+    rb"|^\[\*\] [0-9]+ fixable with ",
+    re.MULTILINE,
+)
 
 
 class _Place(msgspec.Struct, gc=False):
@@ -61,6 +72,11 @@ def recognises(head: bytes) -> bool:
     """Tell whether the beginning of an input looks like this format."""
     empty_array = re.fullmatch(rb"\s*\[\s*\]\s*", head) is not None
     return empty_array or all(key in head for key in (b'"filename"', b'"location"', b'"row"'))
+
+
+def is_for_people(head: bytes) -> bool:
+    """Tell whether the beginning of an input looks like what ruff shows to people, which is not read."""
+    return _FOR_PEOPLE.search(plain(head)) is not None
 
 
 def read(source: Source, tree: Tree) -> Report:

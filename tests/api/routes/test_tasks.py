@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 REPORT = b"pkg/a.py:1:1: F401 'os' imported but unused\npkg/b.py:2:1: E711 comparison to None\n"
@@ -69,6 +71,17 @@ async def test_the_bytes_of_a_report_arrive_as_they_were_sent(client: Client) ->
     raw = await client.post("/v1/tasks?format=flake8", content=latin)
     form = await client.post("/v1/tasks?format=flake8", files={"report": ("r", latin)})
     assert (raw.status_code, form.status_code) == (201, 201)
+
+
+async def test_a_report_in_utf16_is_read_and_kept_as_it_was_sent(client: Client, database_url: str) -> None:
+    utf16 = f"\ufeff{REPORT.decode()}".encode("utf-16-le")
+
+    answer = await client.post("/v1/tasks", content=utf16)
+
+    assert (answer.status_code, answer.json()["problems"]) == (201, 2)
+    with psycopg.connect(database_url) as connection:
+        kept = connection.execute("SELECT encode(sha256, 'hex'), size_bytes FROM ledger.artifact").fetchall()
+    assert (hashlib.sha256(utf16).hexdigest(), len(utf16)) in kept
 
 
 @pytest.mark.parametrize(

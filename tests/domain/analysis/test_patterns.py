@@ -327,3 +327,19 @@ def test_the_order_of_the_problems_changes_no_group(problems: list[Problem], ran
     }
 
     assert after == before
+
+
+def test_a_type_with_several_arguments_is_named_in_full() -> None:
+    pair = 'Cannot access attribute "x" for class "tuple[Values, list[str]]"'
+    items = "no method named `iter` found for opaque type `impl Iterator<Item = &Job>` in the current scope"
+
+    for message, named in ((pair, "tuple[Values, list[str]]"), (items, "Iterator<Item = &Job>")):
+        (found,) = group([problem(message, "a.py"), problem(message, "b.py")])
+        assert found.cause == f"{named} lacks members that are used"
+
+
+def test_a_code_that_begins_the_message_is_said_once() -> None:
+    failed = [problem("ValueError: no scalar", path, code="ValueError", tool="junit") for path in ("a.py", "b.py")]
+
+    assert [found.cause for found in group(failed)] == ["ValueError: no scalar"]
+    assert [found.cause for found in group(failed[:1])] == ["ValueError (local edit): no scalar"]

@@ -181,3 +181,64 @@ def test_a_document_type_is_refused() -> None:
 def test_another_document_is_no_clean_report() -> None:
     with pytest.raises(ReportError, match="the root of the XML is <html>"):
         read(b"<html/>", format="junit")
+
+
+def linted(package: str, *cases: str) -> bytes:
+    opening = f'<testsuites><testsuite name="shop/cart.py" package="{package}">'
+    return f"{opening}{''.join(cases)}</testsuite></testsuites>".encode()
+
+
+def finding(rule: str, text: str, message: str = "`os` imported but unused") -> str:
+    return f'<testcase name="{rule}" classname="shop/cart"><failure message="{message}">{text}</failure></testcase>'
+
+
+def test_what_ruff_found_is_what_its_json_says() -> None:
+    data = linted("org.ruff", finding("org.ruff.F401", "line 3, col 8, `os` imported but unused"))
+
+    report = read(data)
+
+    assert (report.format, report.tool) == ("junit", "ruff")
+    assert report.problems == (
+        Problem(
+            tool="ruff",
+            code="F401",
+            path="shop/cart.py",
+            message="`os` imported but unused",
+            range=Range(line=3, column=8),
+        ),
+    )
+
+
+def test_a_rule_that_a_linter_found_twice_in_a_file_is_no_retry() -> None:
+    twice = [finding("org.ruff.F401", f"line {line}, col 8, unused") for line in (1, 5)]
+
+    report = read(linted("org.ruff", *twice))
+
+    assert ([problem.range for problem in report.problems], report.duplicates) == (
+        [Range(line=1, column=8), Range(line=5, column=8)],
+        0,
+    )
+
+
+def test_a_file_that_a_linter_names_outside_of_the_tree_costs_its_record() -> None:
+    found = finding("org.ruff.F401", "line 1, col 8, unused")
+
+    with pytest.raises(ReportError, match=r"/elsewhere/cart\.py"):
+        read(linted("org.ruff", found).replace(b"shop/cart.py", b"/elsewhere/cart.py"))
+
+
+def test_eslint_s_warnings_are_warnings() -> None:
+    texts = ("line 1, col 5, Error - bad (semi)", "line 2, col 5, Warning - odd (semi)")
+
+    report = read(linted("org.eslint", *(finding("org.eslint.semi", text) for text in texts)))
+
+    assert [(problem.tool, problem.code, problem.severity) for problem in report.problems] == [
+        ("eslint", "semi", "error"),
+        ("eslint", "semi", "warning"),
+    ]
+
+
+def test_a_test_whose_package_begins_its_name_is_a_test() -> None:
+    (problem,) = read(linted("shop", finding("shop.sells", "AssertionError"))).problems
+
+    assert (problem.tool, problem.symbol, problem.path) == ("junit", "shop/cart.shop.sells", "")

@@ -143,3 +143,28 @@ def test_a_line_of_something_else_is_damage() -> None:
 def test_a_complaint_about_its_options_is_no_problem_of_the_code() -> None:
     with pytest.raises(ReportError, match="unrecognized arguments"):
         read(b"mypy: error: unrecognized arguments: --fast\n", format="mypy")
+
+
+# As mypy writes them with TERM=xterm-256color, screen (and tmux, linux), and ansi.
+ENDS_OF_COLOUR = [b"\x1b(B\x1b[m", b"\x1b[m\x0f", b"\x1b[0;10m"]
+
+
+@pytest.mark.parametrize("end", ENDS_OF_COLOUR)
+def test_colours_make_no_difference(end: bytes) -> None:
+    data = (
+        b'a.py:3:5: \x1b[1m\x1b[31merror:<> Name <>\x1b[1m"x"<> is not defined  <>\x1b[33m[name-defined]<>\n'
+        b"\x1b[2;10m    print(x)<>\n"
+        b"\x1b[31m          ^<>\n"
+        b"<>\n"
+        b"\x1b[1m\x1b[31mFound 1 error in 1 file (checked 1 source file)<>\n"
+    )
+
+    report = read(data.replace(b"<>", end))
+
+    assert report == read(b'a.py:3:5: error: Name "x" is not defined  [name-defined]\n')
+
+
+def test_a_place_in_colour_is_recognised() -> None:
+    report = read(b"\x1b[1mfile.py\x1b[m:1: \x1b[31merror:\x1b[m text\n")
+
+    assert [(problem.path, problem.message) for problem in report.problems] == [("file.py", "text")]

@@ -180,3 +180,20 @@ def test_every_format_has_a_name() -> None:
 def test_a_pattern_is_only_for_the_format_that_takes_one() -> None:
     with pytest.raises(UnknownFormatError, match="a pattern is for the format 'regex', not for 'mypy'"):
         read(b"a.py:1: error: x\n", format="mypy", pattern="(?P<path>.+)")
+
+
+@pytest.mark.parametrize("report_format", ["auto", "ruff"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_its_mark_is_refused_as_such(encoding: str, report_format: str) -> None:
+    with pytest.raises(ReportError) as caught:
+        read(ruff_line().decode().encode(encoding), format=report_format)
+
+    assert (
+        str(caught.value) == "the report is in UTF-16 without a byte order mark: write it in UTF-8, or with the mark"
+    )
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
+def test_a_mark_of_utf16_alone_is_an_empty_report(mark: bytes) -> None:
+    with pytest.raises(ReportError, match="the report is empty"):
+        read(mark)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import ReportError
+from domain.errors import ReportError, UnknownFormatError
 from domain.problem import Problem, Range, Suggestion
 from domain.readers.reading import read
 
@@ -148,3 +148,26 @@ def test_what_ruff_says_to_people_is_not_damage() -> None:
     assert read(lines).damaged == ()
     assert read(b"warning: a setting is deprecated\n" + array(record())).damaged == ()
     assert read(b"All checks passed!\n", format="ruff").problems == ()
+
+
+FULL = b"F401 [*] `os` imported but unused\n --> a.py:1:8\n  |\n1 | import os\n  |        ^^\n"
+FULL_IN_COLOUR = (
+    b"\x1b[1m\x1b[91mF401\x1b[0m [\x1b[1m\x1b[96m*\x1b[0m]\x1b[1m `os` imported but unused\x1b[0m\n"
+    b" \x1b[1m\x1b[94m--> \x1b[0ma.py:1:8\n  \x1b[1m\x1b[94m|\x1b[0m\n"
+)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        FULL,
+        FULL_IN_COLOUR,
+        FULL.replace(b"\n", b"\r\n"),
+        b"invalid-syntax: Expected a parameter or the end of the parameter list\n --> a.py:1:7\n  |\n",
+        b"a.py:1:8: F401 [*] `os` imported but unused\n",
+        b"a.py:\n  1:8 F401 [*] `os` imported but unused\n",
+    ],
+)
+def test_what_ruff_shows_to_people_is_answered_with_the_option_that_helps(shown: bytes) -> None:
+    with pytest.raises(UnknownFormatError, match=r"use ruff check --output-format json$"):
+        read(shown)

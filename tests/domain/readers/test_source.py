@@ -85,3 +85,34 @@ def test_what_is_read_is_utf8(data: bytes) -> None:
     source = Source(data)
 
     assert source.whole().decode().count("\N{REPLACEMENT CHARACTER}") == source.replaced
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", [*BY_LINE, *AS_A_WHOLE])
+def test_utf16_with_its_mark_is_read_like_utf8(sample: Sample, name: str, encoding: str) -> None:
+    text = sample(name).decode()
+
+    assert read(f"\ufeff{text}".encode(encoding)) == read(text.encode())
+
+
+def test_lines_of_utf16_are_read_piece_by_piece(sample: Sample) -> None:
+    text = sample("mypy-networkx.jsonl").decode() * 30
+
+    assert read(OnlyInPieces(f"\ufeff{text}".encode("utf-16-le"))) == read(text.encode())
+
+
+@given(st.text(alphabet="a\n\r\u2028é\N{SNAKE}", max_size=20))
+def test_utf16_has_the_lines_and_numbers_of_the_same_text_in_utf8(text: str) -> None:
+    assert list(Source(f"\ufeff{text}".encode("utf-16-be")).lines()) == list(Source(text.encode()).lines())
+
+
+def test_what_is_damaged_in_utf16_is_replaced_and_counted() -> None:
+    half_a_pair, cut = b"\x3d\xd8", b"a"
+    source = Source(b"\xff\xfea\0" + half_a_pair + b"b\0\n\0" + cut)
+
+    text = b"".join(line for _, line in source.lines()).decode()
+
+    assert text.replace("\N{REPLACEMENT CHARACTER}", "") == "ab\n"
+    assert text.endswith("\n\N{REPLACEMENT CHARACTER}")
+    assert list(source.lines()) == list(source.lines())
+    assert source.replaced == text.count("\N{REPLACEMENT CHARACTER}")

@@ -45,6 +45,7 @@ _PROGRESS_LIMIT_SECONDS = 0.005
 #: Each view of one task.
 _ONE: dict[str, LiteralString] = {
     "attempt": "SELECT * FROM analytics.attempt WHERE task_id = %(task)s",
+    "attended": "SELECT * FROM analytics.attended WHERE task_id = %(task)s",
     "blocker": "SELECT * FROM analytics.blocker WHERE task_id = %(task)s",
     "burndown": "SELECT * FROM analytics.burndown WHERE task_id = %(task)s",
     "critical_path": "SELECT * FROM analytics.critical_path WHERE task_id = %(task)s",
@@ -58,6 +59,7 @@ _ONE: dict[str, LiteralString] = {
     "task": "SELECT * FROM analytics.task WHERE task_id = %(task)s",
     "task_progress": "SELECT * FROM analytics.task_progress WHERE task_id = %(task)s",
     "timeline": "SELECT * FROM analytics.timeline WHERE task_id = %(task)s",
+    "unattended": "SELECT * FROM analytics.unattended WHERE task_id = %(task)s",
     "worker": "SELECT * FROM analytics.worker WHERE task_id = %(task)s",
 }
 

@@ -30,7 +30,10 @@ _TOTAL_DRAWS = 1_000
 
 def ours(name: str, rows: list[Row], *, planned: bool) -> list[Quantiles]:
     """Forecast with the core model."""
-    unit, learner = UNITS[name], Learner()
+    return _forecasts(rows, UNITS[name], Learner(), planned=planned)
+
+
+def _forecasts(rows: list[Row], unit: float, learner: Learner, *, planned: bool) -> list[Quantiles]:
     said: list[Quantiles] = [Quantiles(0.0, 0.0, 0.0)] * len(rows)
     issued: dict[int, Issued] = {}
     for position, moment in enumerate(moments(rows)):
@@ -174,25 +177,12 @@ def young_ledgers(name: str, rows: list[Row], shipped: Prior, numbers: range) ->
     owners: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows[split(rows) :]:
         owners[row.project if name == "cesaw" else row.worker].append(row)
-    said: list[tuple[float, Quantiles]] = []
+    pairs: list[tuple[float, Quantiles]] = []
     for own in owners.values():
         if len(own) >= numbers.stop:
-            said += _young(own, UNITS[name], Learner(prior=shipped), numbers)
-    return said
-
-
-def _young(rows: list[Row], unit: float, learner: Learner, numbers: range) -> Iterator[tuple[float, Quantiles]]:
-    issued: dict[int, Issued] = {}
-    for position, moment in enumerate(moments(rows[: numbers.stop])):
-        row = rows[moment.row]
-        features = row.features(unit, planned=False)
-        if not moment.starts:
-            learner.learn(completion(row, position, unit, features, issued.pop(moment.row)))
-            continue
-        forecast = learner.forecast(features)
-        issued[moment.row] = forecast.issued
-        if moment.row in numbers:
-            yield row.effort, Quantiles(*(quantile(learner, forecast, share) / unit for share in _SHARES))
+            said = _forecasts(own[: numbers.stop], UNITS[name], Learner(prior=shipped), planned=False)
+            pairs += [(own[number].effort, said[number]) for number in numbers]
+    return pairs
 
 
 def beginnings(name: str, rows: list[Row]) -> list[float]:

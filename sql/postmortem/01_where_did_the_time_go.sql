@@ -16,7 +16,7 @@ WITH attempt AS (
         attended.lost_seconds, attended.queued_seconds
     FROM analytics.attempt
     JOIN analytics.attended USING (task_id, subtask, attempt)
-    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND attempt.ended_at IS NOT NULL
+    WHERE attempt.task_id = :'task' AND attempt.ended_at IS NOT NULL
 ),
 
 away AS (

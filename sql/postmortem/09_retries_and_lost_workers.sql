@@ -2,9 +2,8 @@
 --
 -- Attempts that were not accepted, in the order in which they ended, with how: rejected and failed are the work's
 -- fault, lost is the worker's (it died, or was silent), timed_out is neither known. clock is which clock of the
--- lease ran out. seconds is for how long the worker had the subtask while somebody
--- ran the task, cost what it said it cost in US dollars.
--- tried_again is whether another attempt followed.
+-- lease ran out. seconds is for how long the worker had the subtask while somebody ran the task, cost what it said
+-- it cost in US dollars. tried_again is whether another attempt followed.
 --
 -- Parameter: task, the name of a task.
 --     psql -v task=... -f sql/postmortem/09_retries_and_lost_workers.sql
@@ -37,5 +36,5 @@ FROM analytics.attempt
 JOIN analytics.subtask USING (task_id, subtask)
 JOIN analytics.attended USING (task_id, subtask, attempt)
 LEFT JOIN ending ON ending.subtask = attempt.subtask AND ending.lease_epoch = attempt.attempt
-WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND attempt.ended_at IS NOT NULL AND attempt.outcome <> 'accepted'
+WHERE attempt.task_id = :'task' AND attempt.ended_at IS NOT NULL AND attempt.outcome <> 'accepted'
 ORDER BY attempt.ended_at, attempt.subtask, attempt.attempt

@@ -18,7 +18,7 @@ WITH attempt AS (
         sum(attended.lost_seconds) AS lost
     FROM analytics.attempt
     JOIN analytics.attended USING (task_id, subtask, attempt)
-    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND ended_at IS NOT NULL
+    WHERE attempt.task_id = :'task' AND ended_at IS NOT NULL
 ),
 
 gate AS (

@@ -15,7 +15,7 @@ WITH attempt AS (
         attempt.estimated_seconds, attempt.active_seconds, attended.held_seconds
     FROM analytics.attempt
     JOIN analytics.attended USING (task_id, subtask, attempt)
-    WHERE attempt.task_id = :'task' AND attended.task_id = :'task' AND attempt.ended_at IS NOT NULL
+    WHERE attempt.task_id = :'task' AND attempt.ended_at IS NOT NULL
 ),
 
 whole AS (
